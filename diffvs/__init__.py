@@ -1,0 +1,1 @@
+"""Learning and offline separation: the Diff-VS denoiser in PyTorch, its data, training and evaluation."""
