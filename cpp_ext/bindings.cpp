@@ -1,0 +1,247 @@
+// The only file that knows both Python and the real-time code.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <complex>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "diffvs/audio_port.h"
+#include "diffvs/spsc_ring.h"
+#include "diffvs/streaming_stft.h"
+
+namespace py = pybind11;
+using namespace py::literals;
+
+namespace {
+
+// No forcecast: a float64 or strided array is refused, not silently copied.
+using Block = py::array_t<float, py::array::c_style>;                  // (samples, channels)
+using Spectra = py::array_t<std::complex<float>, py::array::c_style>;  // (hops, channels, n_bins)
+
+std::string shape_of(const py::array& array) { return py::str(array.attr("shape")).cast<std::string>(); }
+
+std::size_t samples_in(const Block& block, std::size_t channels) {
+    if (block.ndim() != 2 || static_cast<std::size_t>(block.shape(1)) != channels)
+        throw py::value_error("the block has shape " + shape_of(block) + "; it must be (samples, " + std::to_string(channels) +
+                              ")");
+    return static_cast<std::size_t>(block.shape(0));
+}
+
+std::size_t hops_in(const Block& samples, const Spectra& spectra, const diffvs::StftSizes& sizes) {
+    const auto count = samples_in(samples, sizes.channels);
+    const auto hops = count / sizes.hop_length;
+    if (count % sizes.hop_length != 0)
+        throw py::value_error(std::to_string(count) + " samples given; whole hops of " + std::to_string(sizes.hop_length) +
+                              " are needed");
+    const auto size = [&](py::ssize_t axis) { return static_cast<std::size_t>(spectra.shape(axis)); };
+    if (spectra.ndim() != 3 || size(0) != hops || size(1) != sizes.channels || size(2) != sizes.n_bins())
+        throw py::value_error("the spectra have shape " + shape_of(spectra) + "; " + std::to_string(count) +
+                              " samples need (" + std::to_string(hops) + ", " + std::to_string(sizes.channels) + ", " +
+                              std::to_string(sizes.n_bins()) + ")");
+    return hops;
+}
+
+std::vector<float> window_from(const Block& window) {
+    if (window.ndim() != 1) throw py::value_error("the window has shape " + shape_of(window) + "; it must be (n_fft,)");
+    return {window.data(), window.data() + window.size()};
+}
+
+// NaN timeouts and negative ones do not wait.
+diffvs::AudioPort::Seconds seconds(double value) { return diffvs::AudioPort::Seconds{value > 0 ? value : 0.0}; }
+
+float checked_level(float level) {
+    if (!(level >= 0.0f && level <= 1.0f))
+        throw py::value_error("a level of " + std::to_string(level) + " was given; levels run from 0 to 1");
+    return level;
+}
+
+bool dry_from(const std::string& policy) {
+    if (policy != "dry" && policy != "mute")
+        throw py::value_error("on_late is \"" + policy + "\"; it must be \"dry\" or \"mute\"");
+    return policy == "dry";
+}
+
+void bind_ring(py::module_& m) {
+    using diffvs::SpscRing;
+    py::class_<SpscRing>(m, "SpscRing", "Wait-free ring of audio for one producer and one consumer.")
+        .def(py::init<std::size_t, std::size_t>(), "min_samples"_a, "channels"_a)
+        .def(
+            "write",
+            [](SpscRing& ring, const Block& block) {
+                return ring.write(block.data(), samples_in(block, ring.channels()));
+            },
+            "block"_a.noconvert(), "Copy samples in; return how many fitted. [producer]")
+        .def(
+            "read_into",
+            [](SpscRing& ring, Block& block) {
+                return ring.read(block.mutable_data(), samples_in(block, ring.channels()));
+            },
+            "block"_a.noconvert(), "Fill the front of `block`; return how many samples there were. [consumer]")
+        .def_property_readonly("available", &SpscRing::available, "Samples waiting to be read. [any]")
+        .def_property_readonly("capacity", &SpscRing::capacity, "Samples the ring can hold.")
+        .def_property_readonly("channels", &SpscRing::channels, "Values per sample.");
+}
+
+template <typename Stft, typename Class>
+void bind_stft_sizes(Class& c) {
+    c.def("reset", &Stft::reset, "As new, in place.")
+        .def_property_readonly("n_fft", [](const Stft& stft) { return stft.sizes().n_fft; })
+        .def_property_readonly("hop_length", [](const Stft& stft) { return stft.sizes().hop_length; })
+        .def_property_readonly("channels", [](const Stft& stft) { return stft.sizes().channels; })
+        .def_property_readonly("n_bins", [](const Stft& stft) { return stft.sizes().n_bins(); });
+}
+
+void bind_stft(py::module_& m) {
+    using diffvs::StftAnalysis, diffvs::StftSynthesis;
+    py::class_<StftAnalysis> analysis(m, "StftAnalysis", "Short-time Fourier transform of a stream, whole hops at a time.");
+    analysis
+        .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels, const Block& window) {
+                 return new StftAnalysis({n_fft, hop_length, channels}, window_from(window));
+             }),
+             "n_fft"_a, "hop_length"_a, "channels"_a, "window"_a.noconvert())
+        .def(
+            "process",
+            [](StftAnalysis& stft, const Block& samples, Spectra& spectra) {
+                const auto hops = hops_in(samples, spectra, stft.sizes());
+                const auto* from = samples.data();
+                auto* to = spectra.mutable_data();
+                py::gil_scoped_release release;
+                stft.process(from, to, hops);
+            },
+            "samples"_a.noconvert(), "spectra"_a.noconvert(),
+            "(k * hop_length, channels) float32 -> writes (k, channels, n_bins) complex64.");
+    bind_stft_sizes<StftAnalysis>(analysis);
+
+    py::class_<StftSynthesis> synthesis(m, "StftSynthesis", "Inverse of StftAnalysis by overlap-add.");
+    synthesis
+        .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels, const Block& analysis_window,
+                         const Block& synthesis_window) {
+                 return new StftSynthesis({n_fft, hop_length, channels}, window_from(analysis_window),
+                                          window_from(synthesis_window));
+             }),
+             "n_fft"_a, "hop_length"_a, "channels"_a, "analysis_window"_a.noconvert(), "synthesis_window"_a.noconvert())
+        .def(
+            "process",
+            [](StftSynthesis& stft, const Spectra& spectra, Block& samples) {
+                const auto hops = hops_in(samples, spectra, stft.sizes());
+                const auto* from = spectra.data();
+                auto* to = samples.mutable_data();
+                py::gil_scoped_release release;
+                stft.process(from, to, hops);
+            },
+            "spectra"_a.noconvert(), "samples"_a.noconvert(),
+            "(k, channels, n_bins) complex64 -> writes (k * hop_length, channels) float32, n_fft - hop_length late.");
+    bind_stft_sizes<StftSynthesis>(synthesis);
+}
+
+void bind_stats(py::module_& m) {
+    using diffvs::AudioStats;
+    py::class_<AudioStats>(m, "AudioStats", "One snapshot of what the audio thread counted.")
+        .def_readonly("blocks", &AudioStats::blocks)
+        .def_readonly("samples", &AudioStats::samples)
+        .def_readonly("late_samples", &AudioStats::late_samples)
+        .def_readonly("late_events", &AudioStats::late_events)
+        .def_readonly("dropped_samples", &AudioStats::dropped_samples)
+        .def_readonly("input_overflows", &AudioStats::input_overflows)
+        .def_readonly("output_underflows", &AudioStats::output_underflows)
+        .def_readonly("resyncs", &AudioStats::resyncs)
+        .def_readonly("largest_block", &AudioStats::largest_block)
+        .def_readonly("peak_input", &AudioStats::peak_input)
+        .def_readonly("peak_output", &AudioStats::peak_output)
+        .def_readonly("peak_vocals", &AudioStats::peak_vocals)
+        .def_readonly("device_latency_s", &AudioStats::device_latency_s)
+        .def_readonly("position", &AudioStats::position)
+        .def_readonly("finished", &AudioStats::finished);
+}
+
+void bind_port(py::module_& m) {
+    using diffvs::AudioPort;
+    py::class_<AudioPort>(m, "AudioPort", "The audio thread's side of the engine: mixture out, vocals in, mixed by levels.")
+        .def(py::init([](std::size_t channels, std::size_t latency, std::size_t max_block, std::size_t ring_samples,
+                         std::size_t ramp_samples, std::size_t fade_samples) {
+                 return new AudioPort({channels, latency, max_block, ring_samples, ramp_samples, fade_samples});
+             }),
+             py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a, "ramp_samples"_a, "fade_samples"_a)
+        .def_property_readonly(
+            "callback_address",
+            [](const AudioPort&) {
+                diffvs::portaudio::StreamCallback* callback = &AudioPort::callback;
+                return reinterpret_cast<std::uintptr_t>(callback);
+            },
+            "Address of a PaStreamCallback.")
+        .def_property_readonly(
+            "userdata_address", [](const AudioPort& port) { return reinterpret_cast<std::uintptr_t>(&port); },
+            "What the callback wants as its userData; keep the port alive as long as the stream.")
+        .def(
+            "process",
+            [](AudioPort& port, const Block& input, Block& output) {
+                const auto samples = samples_in(input, port.config().channels);
+                if (samples_in(output, port.config().channels) != samples)
+                    throw py::value_error("input and output have shapes " + shape_of(input) + " and " + shape_of(output) +
+                                          "; they must be the same");
+                const auto* from = input.data();
+                auto* to = output.mutable_data();
+                py::gil_scoped_release release;
+                port.process(from, to, samples);
+            },
+            "input"_a.noconvert(), "output"_a.noconvert(), "What the callback does with one block. [audio]")
+        .def(
+            "wait_mixture",
+            [](const AudioPort& port, std::size_t samples, double timeout_s) {
+                py::gil_scoped_release release;
+                return port.wait_mixture(samples, seconds(timeout_s));
+            },
+            "samples"_a, "timeout_s"_a, "True as soon as that many samples can be read, else False. [worker]")
+        .def(
+            "read_mixture",
+            [](AudioPort& port, Block& block) {
+                return port.read_mixture(block.mutable_data(), samples_in(block, port.config().channels));
+            },
+            "block"_a.noconvert(), "Fill the front of `block`; return how many samples there were. [worker]")
+        .def(
+            "write_vocals",
+            [](AudioPort& port, const Block& block) {
+                return port.write_vocals(block.data(), samples_in(block, port.config().channels));
+            },
+            "block"_a.noconvert(), "Copy the next vocals in; return how many samples fitted. [worker]")
+        .def(
+            "resync",
+            [](AudioPort& port, double timeout_s) {
+                py::gil_scoped_release release;
+                return port.resync(seconds(timeout_s));
+            },
+            "timeout_s"_a,
+            "Start afresh at the next block; False: not answered yet, call again before reading or writing. [worker]")
+        .def("stats", &AudioPort::stats, "Counters and peaks; the peaks start anew. [any]")
+        .def_property(
+            "vocals_level", &AudioPort::vocals_level,
+            [](AudioPort& port, float level) { port.set_vocals_level(checked_level(level)); }, "0 to 1. [control]")
+        .def_property(
+            "accompaniment_level", &AudioPort::accompaniment_level,
+            [](AudioPort& port, float level) { port.set_accompaniment_level(checked_level(level)); }, "0 to 1. [control]")
+        .def_property(
+            "on_late", [](const AudioPort& port) { return port.dry_when_late() ? "dry" : "mute"; },
+            [](AudioPort& port, const std::string& policy) { port.set_dry_when_late(dry_from(policy)); },
+            "What plays when vocals are late: \"dry\" or \"mute\". [control]")
+        .def_property("wait_for_worker", &AudioPort::wait_for_worker, &AudioPort::set_wait_for_worker,
+                      "Whether the callback waits for its vocals. [control]")
+        .def_property("stop_after", &AudioPort::stop_after, &AudioPort::set_stop_after,
+                      "Position at which the callback ends the stream; 0 is never. [control]")
+        .def_property_readonly("broken", &AudioPort::broken, "Input was lost: only dry until a resync. [any]")
+        .def_property_readonly("channels", [](const AudioPort& port) { return port.config().channels; })
+        .def_property_readonly("latency", [](const AudioPort& port) { return port.config().latency; });
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "Real-time primitives; the contracts are in the headers of cpp_ext/include/diffvs.";
+    bind_ring(m);
+    bind_stft(m);
+    bind_stats(m);
+    bind_port(m);
+}
