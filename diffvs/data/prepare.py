@@ -1,0 +1,226 @@
+"""python -m diffvs.data.prepare: decode every source once into the cache that training reads.
+
+Sources are KIND=FOLDER; a bundle is a folder with the subfolders eif, chant, notes, synth and estimated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from diffvs.data.audio import SAMPLE_RATE, Audio, AudioError, read_audio
+from diffvs.data.cache import Cache, Entry, HeldOutError
+from diffvs.data.readers import (
+    DataSetError,
+    Recording,
+    Stem,
+    read_eif,
+    read_estimated,
+    read_folder,
+    read_moises,
+    read_musdb,
+    read_notes,
+)
+
+READERS: dict[str, Callable[[Path], list[Recording]]] = {
+    "eif": read_eif,
+    "notes": read_notes,
+    "estimated": read_estimated,
+    "synth": partial(read_folder, role="vocals", kind="synth"),
+    "chant": partial(read_folder, role="vocals", kind="chant"),
+    "vocals": partial(read_folder, role="vocals", kind="vocals"),
+    "accompaniment": partial(read_folder, role="accompaniment", kind="accompaniment"),
+    "corpus": partial(read_folder, role="accompaniment", kind="corpus"),
+    "musdb": read_musdb,
+    "moises": read_moises,
+}
+BUNDLE = ("eif", "notes", "estimated", "synth", "chant")
+# Codecs pad: stems that differ by less are one length with a different tail.
+LENGTH_TOLERANCE = SAMPLE_RATE // 10
+NOTE_GAP = SAMPLE_RATE // 5
+
+
+@dataclass
+class Outcome:
+    """What became of one recording."""
+
+    song: str
+    state: str  # added, there, failed
+    notices: list[str] = field(default_factory=list)
+
+
+def entry_of(recording: Recording, stem: Stem) -> Entry:
+    """The cache entry of a stem, before it is decoded."""
+    name = f"{recording.song}/{stem.stem}"
+    source = stem.paths[0].parent if stem.joined else stem.paths[0]
+    return Entry(recording.kind, name, stem.role, recording.song, stem.stem, str(source), stem.bandwidth_hz)
+
+
+def decode_stem(stem: Stem) -> tuple[Audio, list[str]]:
+    """The summed (or joined) files of a stem as (samples, 2), and notices. Raises AudioError."""
+    parts, notices = [], []
+    for path in stem.paths:
+        samples, said = read_audio(path)
+        parts.append(samples)
+        notices += said
+    if stem.joined:
+        gap = np.zeros((NOTE_GAP, 2), dtype=np.float32)
+        return np.concatenate([piece for part in parts for piece in (part, gap)]), notices
+    shortest = min(map(len, parts))
+    return np.sum([part[:shortest] for part in parts], axis=0, dtype=np.float32), notices
+
+
+def decode_recording(recording: Recording) -> tuple[dict[str, Audio], list[str]]:
+    """All stems of a recording at one length. Raises AudioError for unreadable or unequal stems."""
+    if not recording.stems:
+        raise AudioError(
+            f"{recording.kind} {recording.song} names no stems (unreadable or partial description)"
+        )
+    stems, notices = {}, []
+    for stem in recording.stems:
+        stems[stem.stem], said = decode_stem(stem)
+        notices += said
+    lengths = {name: len(samples) for name, samples in stems.items()}
+    shortest, longest = min(lengths.values()), max(lengths.values())
+    if longest - shortest > LENGTH_TOLERANCE:
+        raise AudioError(f"{recording.kind} {recording.song}: stems of unequal length in samples: {lengths}")
+    if longest != shortest:
+        notices.append(f"{recording.song}: stems trimmed by {longest - shortest} samples to one length")
+    return {name: samples[:shortest] for name, samples in stems.items()}, notices
+
+
+def add_recording(root: Path, recording: Recording) -> Outcome:
+    """Decode one recording into the cache, in a worker process; what is wrong with it is told, not raised."""
+    cache = Cache(root)
+    entries = {stem.stem: entry_of(recording, stem) for stem in recording.stems}
+    if entries and all(cache.has(recording.split, entry) for entry in entries.values()):
+        return Outcome(recording.song, "there")
+    try:
+        stems, notices = decode_recording(recording)
+    except (AudioError, MemoryError) as error:
+        return Outcome(recording.song, "failed", [str(error)])
+    refusals = [add_stem(cache, recording, entries[name], samples) for name, samples in stems.items()]
+    notices += [refusal for refusal in refusals if refusal]
+    return Outcome(recording.song, "failed" if all(refusals) else "added", notices)
+
+
+def add_stem(cache: Cache, recording: Recording, entry: Entry, samples: Audio) -> str:
+    """Store one stem; gives why it was refused, or nothing."""
+    try:
+        cache.add(recording.split, entry, samples)
+    except (AudioError, HeldOutError) as error:
+        return str(error)
+    return ""
+
+
+def outcomes(root: Path, recordings: list[Recording], workers: int) -> Iterator[Outcome]:
+    """Decode recordings in worker processes, in any order."""
+    pool = ProcessPoolExecutor(workers, initializer=start_worker)
+    try:
+        for done in as_completed([pool.submit(add_recording, root, recording) for recording in recordings]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def start_worker() -> None:
+    """Leave Ctrl-C to the parent, and take the lowest priority where the system has priorities."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(19)
+
+
+def find_recordings(sources: list[str]) -> list[Recording]:
+    """Recordings of all KIND=FOLDER sources. Raises DataSetError or HeldOutError, naming the source."""
+    recordings: list[Recording] = []
+    for source in sources:
+        kind, equals, folder = source.partition("=")
+        if not equals or kind not in {*READERS, "bundle"}:
+            raise DataSetError(
+                f"{source}: a source is KIND=FOLDER with KIND one of bundle, {', '.join(READERS)}"
+            )
+        kinds = [k for k in BUNDLE if (Path(folder) / k).is_dir()] if kind == "bundle" else [kind]
+        if not kinds:
+            raise DataSetError(f"{folder} has none of the subfolders {', '.join(BUNDLE)}")
+        for name in kinds:
+            found = READERS[name](Path(folder) / name if kind == "bundle" else Path(folder))
+            # Long collections in random order, so that a cache still being built already has variety.
+            random.Random(0).shuffle(found)
+            recordings += found
+    taken = Counter((recording.kind, recording.song) for recording in recordings)
+    for (kind, song), times in taken.items():
+        if times > 1:
+            raise DataSetError(
+                f"{times} recordings of kind {kind} are called {song}; give the folder above them"
+            )
+    return recordings
+
+
+def prepare(root: Path, recordings: list[Recording], workers: int, console: Console) -> Counter[str]:
+    """Fill the cache with progress; gives how many recordings were added, there already, or failed."""
+    counts: Counter[str] = Counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("decoding", total=len(recordings))
+        for outcome in outcomes(root, recordings, workers):
+            counts[outcome.state] += 1
+            for notice in outcome.notices:
+                console.print(notice, style="yellow" if outcome.state == "failed" else "dim")
+            progress.advance(task)
+    return counts
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m diffvs.data.prepare", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--cache", type=Path, required=True, help="folder of the cache (0.6 GB per hour of stems)"
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        required=True,
+        metavar="KIND=FOLDER",
+        help=f"bundle, {', '.join(READERS)}; may be repeated",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        recordings = find_recordings(options.source)
+    except (DataSetError, HeldOutError) as error:
+        console.print(f"error: {error}", style="red")
+        return 2
+    try:
+        counts = prepare(options.cache, recordings, options.workers, console)
+    except BrokenProcessPool:
+        console.print(
+            "error: a worker died, perhaps for want of memory; run again with --workers 1", style="red"
+        )
+        return 2
+    console.print(f"{counts['added']} added, {counts['there']} already there, {counts['failed']} left out")
+    return 0 if counts["failed"] < len(recordings) else 3
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
