@@ -1,0 +1,68 @@
+"""What the figures were measured on: figures without a machine, a commit and a date mean nothing."""
+
+import datetime
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "sounddevice")
+
+
+def head() -> str:
+    """The lines that open docs/bench.md."""
+    facts = {
+        "machine": f"{processor()}, {os.cpu_count()} logical cores, {platform.system()} {platform.machine()}",
+        "python": f"{platform.python_version()} with {', '.join(versions())}",
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "load": load(),
+    }
+    return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
+
+
+def processor() -> str:
+    """The processor's own name; the architecture where the system does not tell it."""
+    system = platform.system()
+    if system == "Linux":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        return names[0] if names else platform.machine()
+    if system == "Darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def versions() -> list[str]:
+    """The installed ones of PACKAGES, with their versions."""
+    installed = {
+        dist.metadata["Name"].lower(): dist.version
+        for dist in metadata.distributions()
+        if dist.metadata["Name"]
+    }
+    return [f"{name} {installed[name]}" for name in PACKAGES if name in installed]
+
+
+def commit() -> str:
+    """The commit measured, and whether the files differ from it."""
+    name = _output("git", "rev-parse", "--short", "HEAD")
+    if not name:
+        return "unknown (not a git checkout)"
+    changed = _output("git", "status", "--porcelain", "--untracked-files=no", "--", ":!docs/bench.md")
+    return f"{name}, with changes that are not committed" if changed else name
+
+
+def load() -> str:
+    """How busy the machine was with other work: a busy one makes the tails longer."""
+    if not hasattr(os, "getloadavg"):
+        return "not known on this system"
+    return f"{os.getloadavg()[0]:.1f} processes wanted to run in the minute before"
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
