@@ -1,7 +1,7 @@
 """Cheap changes of sound for training examples: one FFT filter for everything linear, and two nonlinear ones.
 
-All arrays are (2, samples) float32. Equaliser, widening and reverberation are linear and time-invariant, so they
-are multiplied into one frequency response and applied with one pair of FFTs.
+All arrays are (2, samples) float32. Equaliser, widening and reverberation are linear and time-invariant, so
+they are multiplied into one frequency response and applied with one pair of FFTs.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def resample_to(samples: Audio, length: int) -> Audio:
 
 
 def impulse_response(rng: Rng) -> Audio:
-    """A synthetic room as (2, TAIL), unit energy: sparse early reflections, then noise whose highs decay faster.
+    """A synthetic room as (2, TAIL), unit energy: early reflections, then noise whose highs decay faster.
 
-    Decay times 0.3 to 2.5 s, first reflection after 1 to 60 ms; the channels are independent: a wide reverb.
+    Decay times 0.3 to 2.5 s, first reflection after 1 to 60 ms; the channels are independent.
     """
     time = np.arange(TAIL, dtype=np.float32) / SAMPLE_RATE
     decay_s = float(np.exp(rng.uniform(np.log(0.3), np.log(2.5))))

@@ -1,8 +1,8 @@
 """Decoded audio on disk: one int16 file a stem, memory-mapped, and one small JSON beside it.
 
-Layout: ROOT/SPLIT/KIND/ID.npy holds (samples, 2) int16, ROOT/SPLIT/KIND/ID.json an `Entry`. The JSON is renamed
-into place last, so an entry is complete or absent; a build that was interrupted goes on where it stopped, and
-several builds may add to one cache while a reader has it open.
+Layout: ROOT/SPLIT/KIND/ID.npy holds (samples, 2) int16, ROOT/SPLIT/KIND/ID.json an `Entry`. The JSON is
+renamed into place last, so an entry is complete or absent; a build that was interrupted goes on where it
+stopped, and several builds may add to one cache while a reader has it open.
 """
 
 from __future__ import annotations

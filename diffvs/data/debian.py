@@ -27,8 +27,8 @@ class Apt:
         missing = [tool for tool in ("apt-get", "apt-cache", "dpkg-deb") if shutil.which(tool) is None]
         if missing:
             raise DebianError(
-                f"{', '.join(missing)} not found: the corpus is made of Debian packages. Run this on Debian or "
-                "Ubuntu (a container will do) and copy the folder, or train on accompaniment of your own."
+                f"{', '.join(missing)} not found: the corpus is made of Debian packages. Run this on Debian "
+                "or Ubuntu (a container will do) and copy the folder, or train on accompaniment of your own."
             )
 
     def sizes(self, packages: Iterable[str]) -> dict[str, int]:

@@ -41,12 +41,13 @@ class Recipe:
     )
     music_weights: tuple[tuple[str, float], ...] = (
         ("corpus", 0.8),
-        ("eif", 0.2),
+        ("eif", 0.15),
         ("musdb", 1.0),
         ("moises", 1.0),
         ("accompaniment", 1.0),
     )
     raise_vocals_db: tuple[float, float] = (0.0, 8.0)  # of true multitracks
+    variant_share: float = 0.4  # processed copies, of the voices that have them
     second_voice: float = 0.15
     voice_db: tuple[float, float] = (-20.0, 4.0)  # mean and deviation of the RMS level
     music_db: tuple[float, float] = (-20.0, 5.0)
@@ -70,7 +71,7 @@ class Recipe:
 
 
 class Example(NamedTuple):
-    """mixture = vocals + accompaniment exactly, (2, samples) each; above bandwidth_hz the vocals are unknown."""
+    """mixture = vocals + accompaniment exactly, (2, samples) each; vocals are unknown above bandwidth_hz."""
 
     mixture: Audio
     vocals: Audio
@@ -144,7 +145,7 @@ class ExampleMaker:
     def _voice(self, rng: Rng) -> tuple[Audio, float]:
         """One processed voice (2, samples) at its level, and the limit of its band."""
         recipe, filters = self.recipe, self.filters
-        entry = self.library.voice(rng)
+        entry = self.library.voice(rng, self.recipe.variant_share)
         vocals, speed = self._read(rng, entry, recipe.voice_speed, TAIL)
         response = np.ones((2, 1), dtype=np.complex64)
         if rng.random() < recipe.equaliser:
@@ -207,7 +208,7 @@ class ExampleMaker:
         return vocals, resample_to(parts["accompaniment"], recipe.samples), min(FULL_BAND, limit * speed)
 
     def _level(self, rng: Rng, vocals: Audio, accompaniment: Audio) -> tuple[Audio, Audio]:
-        """Polarity of the vocals, channels and overall level of both; the peak of the mixture stays within 1."""
+        """Polarity of the vocals, channels and overall level of both; the mixture peaks at 1 at most."""
         recipe = self.recipe
         if rng.random() < recipe.flip_polarity:
             vocals = -vocals

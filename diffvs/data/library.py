@@ -26,7 +26,7 @@ def start_blocks(entry: Entry, samples: int) -> npt.NDArray[np.int64]:
 
 
 class Library:
-    """The training split of a cache, indexed when opened. Raises ValueError when it has no voice or no music."""
+    """The training split of a cache, indexed when opened. Raises ValueError without any voice or music."""
 
     def __init__(
         self, cache: Cache, samples: int, voice_weights: dict[str, float], music_weights: dict[str, float]
@@ -70,10 +70,11 @@ class Library:
             if leader.role == "vocals"
         ]
 
-    def voice(self, rng: Rng) -> Entry:
-        """A vocals stem: a kind by its weight, then a recording by how much it sings."""
-        kind = _pick(rng, *self._voice_kinds)
-        return self._weighted(rng, self._voices[kind])
+    def voice(self, rng: Rng, variant_share: float) -> Entry:
+        """A vocals stem: a kind by its weight, recording or processed copy, then by how much it sings."""
+        found = self._voices[_pick(rng, *self._voice_kinds)]
+        varied = rng.random() < variant_share
+        return self._weighted(rng, [entry for entry in found if (entry.variant > 0) == varied] or found)
 
     def music(self, rng: Rng) -> list[Entry]:
         """Accompaniment: a whole recording, or of a data set with stems one of each, songs mixed freely."""

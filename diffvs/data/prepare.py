@@ -12,12 +12,13 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -36,6 +37,9 @@ from diffvs.data.readers import (
     read_musdb,
     read_notes,
 )
+from diffvs.data.variants import add_variant
+
+T = TypeVar("T")
 
 READERS: dict[str, Callable[[Path], list[Recording]]] = {
     "eif": read_eif,
@@ -128,11 +132,11 @@ def add_stem(cache: Cache, recording: Recording, entry: Entry, samples: Audio) -
     return ""
 
 
-def outcomes(root: Path, recordings: list[Recording], workers: int) -> Iterator[Outcome]:
-    """Decode recordings in worker processes, in any order."""
+def in_workers(jobs: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
+    """Results of jobs done in worker processes, in any order."""
     pool = ProcessPoolExecutor(workers, initializer=start_worker)
     try:
-        for done in as_completed([pool.submit(add_recording, root, recording) for recording in recordings]):
+        for done in as_completed([pool.submit(job) for job in jobs]):
             yield done.result()
     finally:
         pool.shutdown(cancel_futures=True)
@@ -171,18 +175,40 @@ def find_recordings(sources: list[str]) -> list[Recording]:
     return recordings
 
 
+def progress_bar(console: Console) -> Progress:
+    """A bar with counts and the time that is left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
 def prepare(root: Path, recordings: list[Recording], workers: int, console: Console) -> Counter[str]:
     """Fill the cache with progress; gives how many recordings were added, there already, or failed."""
     counts: Counter[str] = Counter()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("decoding", total=len(recordings))
-        for outcome in outcomes(root, recordings, workers):
+    jobs = [partial(add_recording, root, recording) for recording in recordings]
+    with progress_bar(console) as progress:
+        task = progress.add_task("decoding", total=len(jobs))
+        for outcome in in_workers(jobs, workers):
             counts[outcome.state] += 1
             for notice in outcome.notices:
                 console.print(notice, style="yellow" if outcome.state == "failed" else "dim")
             progress.advance(task)
     return counts
+
+
+def vary(root: Path, variants: int, kinds: set[str], workers: int, console: Console) -> None:
+    """Make processed copies of the voices of some kinds, with progress; those already there stay."""
+    voices = [
+        e for e in Cache(root).entries("train") if e.role == "vocals" and e.variant == 0 and e.kind in kinds
+    ]
+    jobs = [
+        partial(add_variant, root, voice, number) for number in range(1, variants + 1) for voice in voices
+    ]
+    with progress_bar(console) as progress:
+        task = progress.add_task("variants", total=len(jobs))
+        for problem in in_workers(jobs, workers):
+            if problem:
+                console.print(problem, style="yellow")
+            progress.advance(task)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -200,6 +226,12 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="KIND=FOLDER",
         help=f"bundle, {', '.join(READERS)}; may be repeated",
     )
+    parser.add_argument(
+        "--variants", type=int, default=4, help="processed copies of scarce voices (default: 4)"
+    )
+    parser.add_argument(
+        "--vary", default="eif,estimated,notes", help="kinds to make them of (default: %(default)s)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, soft_wrap=True)
@@ -210,6 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         counts = prepare(options.cache, recordings, options.workers, console)
+        vary(options.cache, options.variants, set(options.vary.split(",")), options.workers, console)
     except BrokenProcessPool:
         console.print(
             "error: a worker died, perhaps for want of memory; run again with --workers 1", style="red"

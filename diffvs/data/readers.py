@@ -112,8 +112,8 @@ def read_musdb(folder: Path, subset: str = "train") -> list[Recording]:
 def read_moises(folder: Path) -> list[Recording]:
     """MoisesDB: PROVIDER/TRACK/data.json names the stems, their files are TRACK/STEM/ID.EXTENSION.
 
-    Layout as the publishers' package reads it (moises-ai/moises-db, track.py). A track whose data.json cannot be
-    read becomes a recording without stems, which is reported when it is decoded.
+    Layout as the publishers' package reads it (moises-ai/moises-db, track.py). A track whose data.json cannot
+    be read becomes a recording without stems, which is reported when it is decoded.
     """
     descriptions = sorted(_folder(folder, "MoisesDB (PROVIDER/TRACK/data.json)").glob("*/*/data.json"))
     if not descriptions:
