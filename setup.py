@@ -1,9 +1,11 @@
 """Everything declarative is in pyproject.toml; this file only hands cpp_ext to CMake."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import cmake
@@ -11,36 +13,51 @@ import ninja
 import pybind11
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 ROOT = Path(__file__).parent.resolve()
-NO_COMPILER = """no C++ compiler was found: install one and try again
-  Debian, Ubuntu:  apt install g++
-  Fedora:          dnf install gcc-c++
-  macOS:           xcode-select --install
-  Windows:         Visual Studio Build Tools, workload "Desktop development with C++\""""
+NO_COMPILER = (
+    "No C++ compiler was found; install one and try again: apt install g++ (Debian, Ubuntu), "
+    "dnf install gcc-c++ (Fedora), xcode-select --install (macOS), or the Visual Studio Build Tools "
+    'with the workload "Desktop development with C++" (Windows).'
+)
 
 
 class CMakeBuild(build_ext):
     def build_extension(self, ext: Extension) -> None:
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
-        build = Path(self.build_temp).resolve() / ext.name
+        # One folder per Python, kept between builds: only what changed is compiled again.
+        build = ROOT / "build" / f"{ext.name}-{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
         build_type = "Debug" if self.debug else "Release"
         # Without an activated environment the build requirements are installed but not on the path.
         path = os.pathsep.join([cmake.CMAKE_BIN_DIR, ninja.BIN_DIR, os.environ.get("PATH", "")])
-        os.environ["PATH"] = path
         configure = [
-            "cmake", "-S", str(ROOT), "-B", str(build),
+            "--fresh",  # an isolated build has its tools elsewhere each time: trust no cache
+            "-S", str(ROOT), "-B", str(build),
             f"-DCMAKE_BUILD_TYPE={build_type}",
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target}",
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY_{build_type.upper()}={target}",  # Visual Studio
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
         ]  # fmt: skip
+        if architectures := re.findall(r"-arch (\S+)", os.environ.get("ARCHFLAGS", "")):  # macOS wheels
+            configure += [f"-DCMAKE_OSX_ARCHITECTURES={';'.join(architectures)}"]
         # On Windows CMake's own choice, Visual Studio, finds a compiler that is not on the path.
         if sys.platform != "win32" or shutil.which("cl"):
             configure += ["-G", "Ninja"]
-        subprocess.run(configure, check=True)
-        subprocess.run(["cmake", "--build", str(build), "--config", build_type], check=True)
+        run_cmake(configure, path)
+        run_cmake(["--build", str(build), "--config", build_type], path)
+
+
+def run_cmake(arguments: list[str], path: str) -> None:
+    environment = {**os.environ, "PATH": path}
+    program = shutil.which("cmake", path=path)
+    done = subprocess.run([program, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+    sys.stderr.write(done.stderr)
+    if re.search(r"CMAKE_C(XX)?_COMPILER (could be found|not set)|No CMAKE_C(XX)?_COMPILER", done.stderr):
+        raise CompileError(NO_COMPILER)
+    if done.returncode != 0:
+        raise CompileError("CMake could not build cpp_ext; its messages stand above.")
 
 
 setup(ext_modules=[Extension("cpp_ext._core", sources=[])], cmdclass={"build_ext": CMakeBuild})

@@ -1,7 +1,6 @@
 // The only file that knows both Python and the real-time code.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
 #include <cmath>
 #include <complex>
@@ -22,12 +21,14 @@ namespace {
 using Block = py::array_t<float, py::array::c_style>;                  // (samples, channels)
 using Spectra = py::array_t<std::complex<float>, py::array::c_style>;  // (hops, channels, n_bins)
 
-std::string shape_of(const py::array& array) { return py::str(array.attr("shape")).cast<std::string>(); }
+std::string shape_of(const py::array& array) {
+    return py::str(array.attr("shape")).cast<std::string>();
+}
 
 std::size_t samples_in(const Block& block, std::size_t channels) {
     if (block.ndim() != 2 || static_cast<std::size_t>(block.shape(1)) != channels)
-        throw py::value_error("the block has shape " + shape_of(block) + "; it must be (samples, " + std::to_string(channels) +
-                              ")");
+        throw py::value_error("the block has shape " + shape_of(block) + "; it must be (samples, " +
+                              std::to_string(channels) + ")");
     return static_cast<std::size_t>(block.shape(0));
 }
 
@@ -35,23 +36,28 @@ std::size_t hops_in(const Block& samples, const Spectra& spectra, const diffvs::
     const auto count = samples_in(samples, sizes.channels);
     const auto hops = count / sizes.hop_length;
     if (count % sizes.hop_length != 0)
-        throw py::value_error(std::to_string(count) + " samples given; whole hops of " + std::to_string(sizes.hop_length) +
-                              " are needed");
-    const auto size = [&](py::ssize_t axis) { return static_cast<std::size_t>(spectra.shape(axis)); };
+        throw py::value_error(std::to_string(count) + " samples given; whole hops of " +
+                              std::to_string(sizes.hop_length) + " are needed");
+    const auto size = [&](py::ssize_t axis) {
+        return static_cast<std::size_t>(spectra.shape(axis));
+    };
     if (spectra.ndim() != 3 || size(0) != hops || size(1) != sizes.channels || size(2) != sizes.n_bins())
         throw py::value_error("the spectra have shape " + shape_of(spectra) + "; " + std::to_string(count) +
-                              " samples need (" + std::to_string(hops) + ", " + std::to_string(sizes.channels) + ", " +
-                              std::to_string(sizes.n_bins()) + ")");
+                              " samples need (" + std::to_string(hops) + ", " +
+                              std::to_string(sizes.channels) + ", " + std::to_string(sizes.n_bins()) + ")");
     return hops;
 }
 
 std::vector<float> window_from(const Block& window) {
-    if (window.ndim() != 1) throw py::value_error("the window has shape " + shape_of(window) + "; it must be (n_fft,)");
+    if (window.ndim() != 1)
+        throw py::value_error("the window has shape " + shape_of(window) + "; it must be (n_fft,)");
     return {window.data(), window.data() + window.size()};
 }
 
 // NaN timeouts and negative ones do not wait.
-diffvs::AudioPort::Seconds seconds(double value) { return diffvs::AudioPort::Seconds{value > 0 ? value : 0.0}; }
+diffvs::Seconds seconds(double value) {
+    return diffvs::Seconds{value > 0 ? value : 0.0};
+}
 
 float checked_level(float level) {
     if (!(level >= 0.0f && level <= 1.0f))
@@ -80,7 +86,8 @@ void bind_ring(py::module_& m) {
             [](SpscRing& ring, Block& block) {
                 return ring.read(block.mutable_data(), samples_in(block, ring.channels()));
             },
-            "block"_a.noconvert(), "Fill the front of `block`; return how many samples there were. [consumer]")
+            "block"_a.noconvert(),
+            "Fill the front of `block`; return how many samples there were. [consumer]")
         .def_property_readonly("available", &SpscRing::available, "Samples waiting to be read. [any]")
         .def_property_readonly("capacity", &SpscRing::capacity, "Samples the ring can hold.")
         .def_property_readonly("channels", &SpscRing::channels, "Values per sample.");
@@ -97,11 +104,13 @@ void bind_stft_sizes(Class& c) {
 
 void bind_stft(py::module_& m) {
     using diffvs::StftAnalysis, diffvs::StftSynthesis;
-    py::class_<StftAnalysis> analysis(m, "StftAnalysis", "Short-time Fourier transform of a stream, whole hops at a time.");
+    py::class_<StftAnalysis> analysis(m, "StftAnalysis",
+                                      "Short-time Fourier transform of a stream, whole hops at a time.");
     analysis
-        .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels, const Block& window) {
-                 return new StftAnalysis({n_fft, hop_length, channels}, window_from(window));
-             }),
+        .def(py::init(
+                 [](std::size_t n_fft, std::size_t hop_length, std::size_t channels, const Block& window) {
+                     return new StftAnalysis({n_fft, hop_length, channels}, window_from(window));
+                 }),
              "n_fft"_a, "hop_length"_a, "channels"_a, "window"_a.noconvert())
         .def(
             "process",
@@ -118,12 +127,13 @@ void bind_stft(py::module_& m) {
 
     py::class_<StftSynthesis> synthesis(m, "StftSynthesis", "Inverse of StftAnalysis by overlap-add.");
     synthesis
-        .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels, const Block& analysis_window,
-                         const Block& synthesis_window) {
+        .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels,
+                         const Block& analysis_window, const Block& synthesis_window) {
                  return new StftSynthesis({n_fft, hop_length, channels}, window_from(analysis_window),
                                           window_from(synthesis_window));
              }),
-             "n_fft"_a, "hop_length"_a, "channels"_a, "analysis_window"_a.noconvert(), "synthesis_window"_a.noconvert())
+             "n_fft"_a, "hop_length"_a, "channels"_a, "analysis_window"_a.noconvert(),
+             "synthesis_window"_a.noconvert())
         .def(
             "process",
             [](StftSynthesis& stft, const Spectra& spectra, Block& samples) {
@@ -134,7 +144,8 @@ void bind_stft(py::module_& m) {
                 stft.process(from, to, hops);
             },
             "spectra"_a.noconvert(), "samples"_a.noconvert(),
-            "(k, channels, n_bins) complex64 -> writes (k * hop_length, channels) float32, n_fft - hop_length late.");
+            "(k, channels, n_bins) complex64 -> writes (k * hop_length, channels) float32, n_fft - "
+            "hop_length late.");
     bind_stft_sizes<StftSynthesis>(synthesis);
 }
 
@@ -160,12 +171,15 @@ void bind_stats(py::module_& m) {
 
 void bind_port(py::module_& m) {
     using diffvs::AudioPort;
-    py::class_<AudioPort>(m, "AudioPort", "The audio thread's side of the engine: mixture out, vocals in, mixed by levels.")
-        .def(py::init([](std::size_t channels, std::size_t latency, std::size_t max_block, std::size_t ring_samples,
-                         std::size_t ramp_samples, std::size_t fade_samples) {
-                 return new AudioPort({channels, latency, max_block, ring_samples, ramp_samples, fade_samples});
+    py::class_<AudioPort>(m, "AudioPort",
+                          "The audio thread's side of the engine: mixture out, vocals in, mixed by levels.")
+        .def(py::init([](std::size_t channels, std::size_t latency, std::size_t max_block,
+                         std::size_t ring_samples, std::size_t ramp_samples, std::size_t fade_samples) {
+                 return new AudioPort(
+                     {channels, latency, max_block, ring_samples, ramp_samples, fade_samples});
              }),
-             py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a, "ramp_samples"_a, "fade_samples"_a)
+             py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a, "ramp_samples"_a,
+             "fade_samples"_a)
         .def_property_readonly(
             "callback_address",
             [](const AudioPort&) {
@@ -181,8 +195,8 @@ void bind_port(py::module_& m) {
             [](AudioPort& port, const Block& input, Block& output) {
                 const auto samples = samples_in(input, port.config().channels);
                 if (samples_in(output, port.config().channels) != samples)
-                    throw py::value_error("input and output have shapes " + shape_of(input) + " and " + shape_of(output) +
-                                          "; they must be the same");
+                    throw py::value_error("input and output have shapes " + shape_of(input) + " and " +
+                                          shape_of(output) + "; they must be the same");
                 const auto* from = input.data();
                 auto* to = output.mutable_data();
                 py::gil_scoped_release release;
@@ -215,14 +229,17 @@ void bind_port(py::module_& m) {
                 return port.resync(seconds(timeout_s));
             },
             "timeout_s"_a,
-            "Start afresh at the next block; False: not answered yet, call again before reading or writing. [worker]")
+            "Start afresh at the next block; False: not answered yet, call again before reading or writing. "
+            "[worker]")
         .def("stats", &AudioPort::stats, "Counters and peaks; the peaks start anew. [any]")
         .def_property(
             "vocals_level", &AudioPort::vocals_level,
-            [](AudioPort& port, float level) { port.set_vocals_level(checked_level(level)); }, "0 to 1. [control]")
+            [](AudioPort& port, float level) { port.set_vocals_level(checked_level(level)); },
+            "0 to 1. [control]")
         .def_property(
             "accompaniment_level", &AudioPort::accompaniment_level,
-            [](AudioPort& port, float level) { port.set_accompaniment_level(checked_level(level)); }, "0 to 1. [control]")
+            [](AudioPort& port, float level) { port.set_accompaniment_level(checked_level(level)); },
+            "0 to 1. [control]")
         .def_property(
             "on_late", [](const AudioPort& port) { return port.dry_when_late() ? "dry" : "mute"; },
             [](AudioPort& port, const std::string& policy) { port.set_dry_when_late(dry_from(policy)); },

@@ -7,7 +7,7 @@
 //
 // [audio]   process(), callback()
 // [worker]  wait_mixture(), read_mixture(), write_vocals(), resync()
-// [control] set_levels and the other setters      [any] stats(), broken(), and all constants
+// [control] the setters      [any] the getters and stats()
 //
 // Nothing on the audio thread allocates, locks, logs, throws or calls the system; the one exception is
 // the bounded wait of set_wait_for_worker(true). Denormal numbers are left alone: nothing here feeds
@@ -15,39 +15,48 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
-#include <thread>
+#include <string>
 #include <vector>
 
 #include "diffvs/audio_stats.h"
 #include "diffvs/delay_line.h"
 #include "diffvs/late_mixer.h"
+#include "diffvs/poll.h"
 #include "diffvs/portaudio_abi.h"
 #include "diffvs/resync.h"
 #include "diffvs/spsc_ring.h"
+#include "diffvs/vocals_inbox.h"
 
 namespace diffvs {
 
 struct AudioPortConfig {
     std::size_t channels;
-    std::size_t latency;       // samples from input to output, any number
+    std::size_t latency;       // samples from input to output
     std::size_t max_block;     // larger blocks are mixed in pieces of this size
     std::size_t ring_samples;  // how far the worker may fall behind before the stream breaks
     std::size_t ramp_samples;  // for a level to go from 0 to 1
-    std::size_t fade_samples;  // from wet to dry and back
+    std::size_t fade_samples;  // from wet to dry, and back
+
+    const AudioPortConfig& checked() const {
+        if (!channels || !max_block || !ring_samples || !ramp_samples || !fade_samples)
+            throw std::invalid_argument(
+                "AudioPort: channels, max_block, ring_samples, ramp_samples and fade_samples must be at least 1");
+        if (ring_samples < latency)
+            throw std::invalid_argument("AudioPort: ring_samples is " + std::to_string(ring_samples) +
+                                        "; vocals wait there for up to the latency, so it must be at least " +
+                                        std::to_string(latency));
+        return *this;
+    }
 };
 
 class AudioPort {
 public:
-    using Seconds = std::chrono::duration<double>;
-
     explicit AudioPort(const AudioPortConfig& config)
-        : config_(checked(config)),
+        : config_(config.checked()),
           mixture_(config.ring_samples, config.channels),
           vocals_(config.ring_samples, config.channels),
           delay_(config.latency, config.channels),
@@ -62,37 +71,38 @@ public:
     void process(const float* input, float* output, std::size_t samples) noexcept {
         if (resync_.requested()) answer_resync();
         if (position_ == 0) mixer_.jump(levels());
+        meter(counters_.peak_input, input, samples);
         // The whole block goes to the worker before any of it is mixed: with no slack, its vocals
         // are due in this very block.
         send(input, samples);
-        meter(peak_input_, input, samples);
         for (std::size_t done = 0; done < samples;) {
             const auto piece = std::min(samples - done, config_.max_block);
             const auto offset = done * config_.channels;
             mix(input ? input + offset : nullptr, output + offset, piece);
             done += piece;
         }
-        meter(peak_output_, output, samples);
+        meter(counters_.peak_output, output, samples);
         count(samples);
     }
 
-    // [audio] A portaudio::StreamCallback; user is the AudioPort.
-    static int callback(const void* input, void* output, unsigned long samples, const portaudio::CallbackTimeInfo* time,
-                        portaudio::CallbackFlags flags, void* user) noexcept {
+    // [audio] A portaudio::StreamCallback; `user` is the AudioPort.
+    static int callback(const void* input, void* output, unsigned long samples,
+                        const portaudio::TimeInfo* time, portaudio::Flags flags, void* user) noexcept {
         auto& port = *static_cast<AudioPort*>(user);
-        if (!output) return portaudio::kAbort;  // an input-only stream has nothing to play
-        if (flags & portaudio::kInputOverflow) port.input_overflows_.add(1);
-        if (flags & portaudio::kOutputUnderflow) port.output_underflows_.add(1);
-        if (time) port.device_latency_s_.set(time->output_dac_s - time->input_adc_s);
+        if (!output) return portaudio::kAbort;  // nothing to play into
+        if (flags & portaudio::kInputOverflow) port.counters_.input_overflows.add(1);
+        if (flags & portaudio::kOutputUnderflow) port.counters_.output_underflows.add(1);
+        if (time) port.counters_.device_latency_s.set(time->output_dac_s - time->input_adc_s);
         port.process(static_cast<const float*>(input), static_cast<float*>(output), samples);
-        return port.finished_.get() ? portaudio::kComplete : portaudio::kContinue;
+        return port.counters_.finished.get() ? portaudio::kComplete : portaudio::kContinue;
     }
 
     // [worker] Waits until that many samples can be read; false when the time is over first.
     bool wait_mixture(std::size_t samples, Seconds timeout) const noexcept {
         return poll([&] { return !resyncing_ && mixture_.available() >= samples; }, timeout);
     }
-    // [worker] As SpscRing::read and write. 0 while a resync is under way: the positions are not agreed.
+
+    // [worker] As read and write of the ring. 0 while a resync is under way: positions are not agreed.
     std::size_t read_mixture(float* block, std::size_t samples) noexcept {
         return resyncing_ ? 0 : mixture_.read(block, samples);
     }
@@ -100,12 +110,12 @@ public:
         return resyncing_ ? 0 : vocals_.write(block, samples);
     }
 
-    // [worker] A fresh start: what is in both rings is forgotten, and the next mixture sample read has
-    // the position of the next vocals sample written. False when no callback has answered in time:
-    // then the request stands, and the call is to be repeated until it is true.
+    // [worker] A fresh start: what is on its way, both ways, is forgotten, and the next sample read from
+    // the mixture has the position of the next sample written to the vocals. False when no callback has
+    // answered in time: the request stands, call again until it is true.
     bool resync(Seconds timeout) noexcept {
         if (!resyncing_) {
-            mixture_.discard(mixture_.available());  // makes room for what comes before the answer
+            mixture_.discard(mixture_.available());  // makes room for what comes until the answer
             resync_.request();
             resyncing_ = true;
         }
@@ -115,13 +125,14 @@ public:
         return true;
     }
 
-    // [control] Targets; the levels get there by their ramps. Before the first block, at once.
+    // [control] Targets, 0 to 1; the levels get there by their ramps. Before the first block: at once.
     void set_vocals_level(float level) noexcept { vocals_level_.set(level); }
     void set_accompaniment_level(float level) noexcept { accompaniment_level_.set(level); }
+    // [control] What plays when vocals are late: the mixture, or silence.
     void set_dry_when_late(bool dry) noexcept { dry_when_late_.set(dry); }
-    // [control] The callback waits for its vocals: for hosts that outrun the clock, and for files.
+    // [control] Whether the callback waits for its vocals: for files, and for hosts that outrun the clock.
     void set_wait_for_worker(bool wait) noexcept { wait_for_worker_.set(wait); }
-    // [control] The callback completes the stream when position reaches this; 0 is never.
+    // [control] The callback ends the stream when its position reaches this; 0 is never.
     void set_stop_after(std::uint64_t position) noexcept { stop_after_.set(position); }
 
     // [any]
@@ -130,65 +141,29 @@ public:
     bool dry_when_late() const noexcept { return dry_when_late_.get(); }
     bool wait_for_worker() const noexcept { return wait_for_worker_.get(); }
     std::uint64_t stop_after() const noexcept { return stop_after_.get(); }
-    // [any] Input was lost, so positions no longer agree: only dry, until a resync.
+    // [any] Input was lost on the way to the worker: only dry, until a resync.
     bool broken() const noexcept { return broken_.get(); }
-
-    // [any] Each number is recent; together they may straddle a block. Peaks start anew.
-    AudioStats stats() noexcept {
-        AudioStats stats;
-        stats.blocks = blocks_.get();
-        stats.samples = stats.position = samples_.get();
-        stats.late_samples = late_samples_.get();
-        stats.late_events = late_events_.get();
-        stats.dropped_samples = dropped_samples_.get();
-        stats.input_overflows = input_overflows_.get();
-        stats.output_underflows = output_underflows_.get();
-        stats.resyncs = resyncs_.get();
-        stats.largest_block = largest_block_.get();
-        stats.peak_input = peak_input_.take();
-        stats.peak_output = peak_output_.take();
-        stats.peak_vocals = peak_vocals_.take();
-        stats.device_latency_s = device_latency_s_.get();
-        stats.finished = finished_.get();
-        return stats;
-    }
+    // [any] The peaks start again with each call.
+    AudioStats stats() noexcept { return counters_.snapshot(); }
 
 private:
-    static constexpr Seconds kPoll{0.0005};     // 1 % of a core while waiting, far below a hop
-    static constexpr Seconds kPatience{5.0};    // then a waiting callback takes the worker for dead
+    static constexpr Seconds kPatience{5.0};  // a callback that waited so long takes the worker for dead
 
-    static AudioPortConfig checked(const AudioPortConfig& config) {
-        if (!config.channels || !config.max_block || !config.ring_samples || !config.ramp_samples || !config.fade_samples)
-            throw std::invalid_argument(
-                "AudioPort: channels, max_block, ring_samples, ramp_samples and fade_samples must be at least 1");
-        return config;
-    }
-
-    template <typename Ready>
-    static bool poll(Ready ready, Seconds timeout) noexcept {
-        const auto start = std::chrono::steady_clock::now();
-        while (!ready()) {
-            if (std::chrono::steady_clock::now() - start >= timeout) return false;
-            std::this_thread::sleep_for(kPoll);
-        }
-        return true;
-    }
-
-    // [audio] Waits for the worker where that is wanted, and not again after it has let us down.
+    // [audio] Whether ready(), after a wait where that is wanted; no second wait for a dead worker.
     template <typename Ready>
     bool await(Ready ready) noexcept {
         if (!wait_for_worker_.get()) return ready();
-        const auto met = poll([&] { return ready() || !wait_for_worker_.get(); }, given_up_ ? Seconds{} : kPatience);
-        given_up_ = !met;
+        const auto met =
+            poll([&] { return ready() || !wait_for_worker_.get(); }, worker_dead_ ? Seconds{} : kPatience);
+        worker_dead_ = !met;
         return ready();
     }
 
-    // [audio] Forgets all vocals on their way and agrees on the next sample as the new start.
+    // [audio] The next sample is the new start, for both rings.
     void answer_resync() noexcept {
-        vocals_.discard(vocals_.available());
-        next_vocals_ = position_;
+        vocals_.restart(position_);
         broken_.set(false);
-        resyncs_.add(1);
+        counters_.resyncs.add(1);
         resync_.answer(mixture_.written_total());
     }
 
@@ -197,82 +172,85 @@ private:
         std::size_t sent = 0;
         while (sent < samples && !broken_.get()) {
             const auto piece = std::min(samples - sent, config_.max_block);
-            const auto* source = input ? input + sent * config_.channels : silence_.data();
-            const auto fitted = mixture_.write(source, piece);
+            const auto fitted =
+                mixture_.write(input ? input + sent * config_.channels : silence_.data(), piece);
             sent += fitted;
-            if (fitted < piece && !await([&] { return mixture_.available() < mixture_.capacity(); })) broken_.set(true);
+            const auto room = [&] {
+                return mixture_.available() < mixture_.capacity();
+            };
+            if (fitted < piece && !await(room)) broken_.set(true);
         }
-        dropped_samples_.add(samples - sent);
+        counters_.dropped_samples.add(samples - sent);
     }
 
-    // [audio] One piece, at most max_block samples, in up to four runs.
+    // [audio] Mixes one piece, at most max_block samples.
     void mix(const float* input, float* output, std::size_t samples) noexcept {
         delay_.process(input, dry_block_.data(), samples);
-        std::size_t done = 0;
-        const auto run = [&](std::uint64_t length, const float* vocals) {
-            const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(length, samples - done));
-            const auto offset = done * config_.channels;
-            mixer_.process(levels(), dry_block_.data() + offset, vocals, output + offset, n);
-            if (n > 0) count_late(vocals ? 0 : n);
-            done += n;
-        };
-        // Priming: before the first input sample there was silence, vocals included.
-        if (position_ < config_.latency) {
-            std::fill(vocals_block_.begin(), vocals_block_.end(), 0.0f);
-            run(config_.latency - position_, vocals_block_.data());
-        }
-        if (done < samples) {
-            const auto wanted = position_ + done - config_.latency;
-            const auto got = receive(wanted, samples - done);
-            if (next_vocals_ - got > wanted) run(next_vocals_ - got - wanted, nullptr);  // before a resync's start
-            meter(peak_vocals_, vocals_block_.data(), got);
-            run(got, vocals_block_.data());
-            run(samples - done, nullptr);
-        }
+        // Before the first input sample there was silence, vocals included: nothing is late.
+        const auto priming =
+            position_ < config_.latency ? std::min<std::uint64_t>(samples, config_.latency - position_) : 0;
+        const auto skip = static_cast<std::size_t>(priming);
+        std::fill_n(vocals_block_.data(), skip * config_.channels, 0.0f);
+        const auto [begin, end] = receive(position_ + skip - config_.latency, skip, samples);
+        play(0, skip, true, output);
+        play(skip, begin, false, output);  // only just after a resync
+        play(begin, end, true, output);
+        play(end, samples, false, output);
         position_ += samples;
     }
 
-    // [audio] Fetches the vocals for positions [wanted, wanted + samples) that are there, discards older
-    // ones, and returns how many it got: they end where next_vocals_ then stands.
-    std::size_t receive(std::uint64_t wanted, std::size_t samples) noexcept {
-        if (broken_.get()) return vocals_.discard(vocals_.available()), 0;  // keeps the worker from a full ring
-        const auto end = wanted + samples;
-        await([&] {
-            if (next_vocals_ < wanted) next_vocals_ += vocals_.discard(wanted - next_vocals_);
-            return next_vocals_ + vocals_.available() >= end;
-        });
-        if (next_vocals_ < wanted || next_vocals_ >= end) return 0;
-        const auto got = vocals_.read(vocals_block_.data(), static_cast<std::size_t>(end - next_vocals_));
-        next_vocals_ += got;
-        return got;
+    // [audio] Fetches vocals, from `position` on, into [skip, samples) of their block.
+    VocalsInbox::Received receive(std::uint64_t position, std::size_t skip, std::size_t samples) noexcept {
+        VocalsInbox::Received got{0, 0};
+        if (broken_.get()) {
+            vocals_.restart(position);  // so that the worker does not meet a full ring
+        } else {
+            await([&] { return vocals_.reach(position) >= position + samples - skip; });
+            auto* block = vocals_block_.data() + skip * config_.channels;
+            got = vocals_.receive(position, block, samples - skip);
+            meter(counters_.peak_vocals, block + got.begin * config_.channels, got.end - got.begin);
+        }
+        return {skip + got.begin, skip + got.end};
     }
 
-    // [audio] Counts the missing vocals of one run, and the gaps that runs form.
-    void count_late(std::size_t missing) noexcept {
-        if (missing > 0 && !late_) late_events_.add(1);
-        late_ = missing > 0;
-        late_samples_.add(missing);
+    // [audio] Mixes and counts the run [begin, end) of a piece; its vocals are all there or all missing.
+    void play(std::size_t begin, std::size_t end, bool vocals_there, float* output) noexcept {
+        if (begin == end) return;
+        const auto offset = begin * config_.channels;
+        const auto* vocals = vocals_there ? vocals_block_.data() + offset : nullptr;
+        mixer_.process(levels(), dry_block_.data() + offset, vocals, output + offset, end - begin);
+        if (!vocals_there) {
+            counters_.late_samples.add(end - begin);
+            if (!late_) counters_.late_events.add(1);
+        }
+        late_ = !vocals_there;
     }
 
+    // [audio]
     void count(std::size_t samples) noexcept {
-        blocks_.add(1);
-        samples_.set(position_);
-        largest_block_.raise(samples);
+        counters_.blocks.add(1);
+        counters_.samples.set(position_);
+        counters_.largest_block.raise(samples);
         const auto stop_after = stop_after_.get();
-        if (stop_after > 0 && position_ >= stop_after) finished_.set(true);
+        if (stop_after > 0 && position_ >= stop_after) counters_.finished.set(true);
     }
 
-    void meter(Counter<float>& peak, const float* block, std::size_t samples) const noexcept {
+    // [audio]
+    void meter(Shared<float>& peak, const float* block, std::size_t samples) const noexcept {
         if (!block) return;
         auto highest = 0.0f;
-        for (std::size_t i = 0; i < samples * config_.channels; ++i) highest = std::max(highest, std::abs(block[i]));
+        for (std::size_t i = 0; i < samples * config_.channels; ++i)
+            highest = std::max(highest, std::abs(block[i]));
         peak.raise(highest);
     }
 
-    Levels levels() const noexcept { return {vocals_level_.get(), accompaniment_level_.get(), dry_when_late_.get()}; }
+    Levels levels() const noexcept {
+        return {vocals_level_.get(), accompaniment_level_.get(), dry_when_late_.get()};
+    }
 
     const AudioPortConfig config_;
-    SpscRing mixture_, vocals_;
+    SpscRing mixture_;    // audio to worker
+    VocalsInbox vocals_;  // worker to audio
     Resync resync_;
     bool resyncing_ = false;  // the worker's own
 
@@ -281,21 +259,17 @@ private:
     LateMixer mixer_;
     std::vector<float> dry_block_, vocals_block_, silence_;  // (max_block, channels)
     std::uint64_t position_ = 0;                             // of the next input sample
-    std::uint64_t next_vocals_ = 0;                          // position of the next sample in the vocals ring
     bool late_ = false;
-    bool given_up_ = false;
+    bool worker_dead_ = false;
 
     // Control to audio.
-    Counter<float> vocals_level_{1.0f}, accompaniment_level_{1.0f};
-    Counter<bool> dry_when_late_{true}, wait_for_worker_{false};
-    Counter<std::uint64_t> stop_after_{0};
+    Shared<float> vocals_level_{1.0f}, accompaniment_level_{1.0f};
+    Shared<bool> dry_when_late_{true}, wait_for_worker_{false};
+    Shared<std::uint64_t> stop_after_{0};
 
     // Audio to any.
-    Counter<std::uint64_t> blocks_, samples_, late_samples_, late_events_, dropped_samples_, input_overflows_,
-        output_underflows_, resyncs_, largest_block_;
-    Counter<float> peak_input_, peak_output_, peak_vocals_;
-    Counter<double> device_latency_s_;
-    Counter<bool> finished_, broken_;
+    AudioCounters counters_;
+    Shared<bool> broken_{false};
 };
 
 }  // namespace diffvs

@@ -35,7 +35,11 @@ struct Levels {
 class LateMixer {
 public:
     LateMixer(std::size_t channels, std::size_t ramp_samples, std::size_t fade_samples)
-        : vocals_(ramp_samples), accompaniment_(ramp_samples), dry_(ramp_samples), wet_(fade_samples, 1.0f), diff_(channels) {}
+        : vocals_(ramp_samples),
+          accompaniment_(ramp_samples),
+          dry_(ramp_samples),
+          wet_(fade_samples, 1.0f),
+          diff_(channels) {}
 
     // Starts at these levels, without a ramp.
     void jump(const Levels& levels) noexcept {

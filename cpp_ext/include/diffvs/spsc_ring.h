@@ -57,8 +57,9 @@ public:
 
     // Drops up to `samples` of the oldest samples and returns how many there were.
     std::size_t discard(std::uint64_t samples) noexcept {
-        const auto read = read_.load(std::memory_order_relaxed);        // only this thread changes it
-        const auto written = written_.load(std::memory_order_acquire);  // never drop what is not yet published
+        const auto read = read_.load(std::memory_order_relaxed);  // only this thread changes it
+        const auto written =
+            written_.load(std::memory_order_acquire);  // never drop what is not yet published
         const auto count = std::min(samples, written - read);
         read_.store(read + count, std::memory_order_release);  // hands the room back
         return static_cast<std::size_t>(count);
@@ -98,7 +99,8 @@ private:
     // and no slot is spent on telling them apart. One cache line each: no false sharing.
     alignas(kCacheLine) std::atomic<std::uint64_t> written_{0};
     alignas(kCacheLine) std::atomic<std::uint64_t> read_{0};
-    static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a hidden lock may not reach the audio thread");
+    static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
+                  "a hidden lock may not reach the audio thread");
 };
 
 }  // namespace diffvs

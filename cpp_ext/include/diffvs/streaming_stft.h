@@ -26,18 +26,23 @@ struct StftSizes {
 
     void check(const std::vector<float>& window) const {
         if (channels == 0 || hop_length == 0 || hop_length > n_fft)
-            throw std::invalid_argument("channels and hop_length must be at least 1, and hop_length at most n_fft (" +
-                                        std::to_string(n_fft) + "), not " + std::to_string(hop_length));
+            throw std::invalid_argument(
+                "channels and hop_length must be at least 1, and hop_length at most n_fft (" +
+                std::to_string(n_fft) + "), not " + std::to_string(hop_length));
         if (window.size() != n_fft)
-            throw std::invalid_argument("the window has " + std::to_string(window.size()) + " values; n_fft is " +
-                                        std::to_string(n_fft));
+            throw std::invalid_argument("the window has " + std::to_string(window.size()) +
+                                        " values; n_fft is " + std::to_string(n_fft));
     }
 };
 
 class StftAnalysis {
 public:
     StftAnalysis(StftSizes sizes, std::vector<float> window)
-        : sizes_(sizes), window_(std::move(window)), fft_(sizes.n_fft), history_(sizes.channels * sizes.n_fft), frame_(sizes.n_fft) {
+        : sizes_(sizes),
+          window_(std::move(window)),
+          fft_(sizes.n_fft),
+          history_(sizes.channels * sizes.n_fft),
+          frame_(sizes.n_fft) {
         sizes_.check(window_);
     }
 
@@ -70,12 +75,14 @@ private:
 class StftSynthesis {
 public:
     // Normalises by the overlap-add sum of the two windows' product; throws when it is not constant.
-    StftSynthesis(StftSizes sizes, const std::vector<float>& analysis_window, const std::vector<float>& synthesis_window)
+    StftSynthesis(StftSizes sizes, const std::vector<float>& analysis_window,
+                  const std::vector<float>& synthesis_window)
         : sizes_(sizes), fft_(sizes.n_fft), partial_(sizes.channels * sizes.n_fft), frame_(sizes.n_fft) {
         sizes_.check(analysis_window);
         sizes_.check(synthesis_window);
         // The inverse FFT is n_fft times too large.
-        const auto gain = 1.0 / (static_cast<double>(sizes_.n_fft) * overlap_sum(analysis_window, synthesis_window));
+        const auto gain =
+            1.0 / (static_cast<double>(sizes_.n_fft) * overlap_sum(analysis_window, synthesis_window));
         for (const auto value : synthesis_window) window_.push_back(static_cast<float>(gain * value));
     }
 
@@ -104,13 +111,15 @@ private:
     double overlap_sum(const std::vector<float>& analysis, const std::vector<float>& synthesis) const {
         std::vector<double> sums(sizes_.hop_length);
         for (std::size_t i = 0; i < sizes_.n_fft; ++i)
-            sums[i % sizes_.hop_length] += static_cast<double>(analysis[i]) * static_cast<double>(synthesis[i]);
+            sums[i % sizes_.hop_length] +=
+                static_cast<double>(analysis[i]) * static_cast<double>(synthesis[i]);
         const auto [low, high] = std::minmax_element(sums.begin(), sums.end());
         const auto mean = (*low + *high) / 2;
         if (!(mean > 0.0) || !(*high - *low <= 2 * kRipple * mean))
-            throw std::invalid_argument("the windows' overlap-add sum at hop_length " + std::to_string(sizes_.hop_length) +
-                                        " runs from " + std::to_string(*low) + " to " + std::to_string(*high) +
-                                        "; it must be constant, as with two square-root Hann windows at hops of n_fft / 2");
+            throw std::invalid_argument(
+                "the windows' overlap-add sum at hop_length " + std::to_string(sizes_.hop_length) +
+                " runs from " + std::to_string(*low) + " to " + std::to_string(*high) +
+                "; it must be constant, as with two square-root Hann windows at hops of n_fft / 2");
         return mean;
     }
 
