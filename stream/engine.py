@@ -1,0 +1,183 @@
+"""The engine: a separator between an input and an output that both keep their own pace.
+
+It knows neither device nor file. A device calls the port's native callback by its address; a file is
+pushed through `process`, which runs the very same code.
+
+[control] all of it, except `process`, which stands in for the [audio] thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from cpp_ext import AudioPort
+from stream.latency import SLACK_HOPS, LatencyBudget, adapter_latency
+from stream.separator import Audio, Separator
+from stream.stats import Stats
+from stream.worker import Tap, Worker
+
+RAMP_S = 0.02  # a level from 0 to 1: fast enough for a hand, too slow to click
+FADE_S = 0.01  # from separated to dry and back
+BACKLOG_HOPS = 8  # beyond the slack: further behind than this, the worker gives up the backlog
+STOP_S = 5.0  # patience with a worker that hangs
+
+
+class Engine:
+    """prepare, start, (device or `process`), stop.
+
+    threaded    a worker thread separates while the audio goes on; otherwise `process` does it itself,
+                after the block, and what the separator raises comes out of it
+    wait        the audio waits for the worker: exact at any speed, for hosts that outrun the clock
+    slack_hops  finished hops held back, so that a late one does no harm; without a use when waiting
+    tap         is given every stretch of mixture and its vocals, on the worker's thread
+    """
+
+    def __init__(
+        self,
+        separator: Separator,
+        *,
+        threaded: bool = True,
+        wait: bool = False,
+        slack_hops: float = SLACK_HOPS["normal"],
+        on_late: str = "dry",
+        tap: Tap | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        if slack_hops < 0:
+            raise ValueError(f"slack_hops must be at least 0, got {slack_hops}")
+        self.separator = separator
+        self._threaded = threaded
+        self._wait = wait
+        self._slack_hops = slack_hops
+        self._on_late = on_late
+        self._tap = tap
+        self._clock = clock
+        self._levels = (1.0, 1.0)
+        self._thread: threading.Thread | None = None
+
+    def prepare(self, block_size: int) -> None:
+        """Fixes the block size, in samples, and allocates. Only while stopped and without a device."""
+        self.block_size = block_size
+        self.budget = self._budget()
+        hop = self.separator.hop_length
+        blocks_hops = -(-block_size // hop)
+        self._max_hops = blocks_hops + round(self._slack_hops) + BACKLOG_HOPS
+        self.separator.prepare(self._max_hops)
+        self._renew()
+
+    @property
+    def latency(self) -> int:
+        """Samples between an input sample and its output sample, constant until the next prepare."""
+        return self.budget.engine
+
+    @property
+    def port(self) -> AudioPort:
+        """What a device is given; a new one after each prepare and reset."""
+        return self._port
+
+    def set_levels(self, *, vocals: float, accompaniment: float) -> None:
+        """0 to 1 each; reached by a ramp of RAMP_S, at once before the first block."""
+        self._levels = (vocals, accompaniment)
+        self._port.vocals_level, self._port.accompaniment_level = self._levels
+
+    def start(self) -> None:
+        """Starts the worker. Nothing to do when not threaded."""
+        if self._threaded and self._thread is None:
+            self._thread = threading.Thread(target=self._worker.run, name="separation", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> bool:
+        """Ends the worker; False when it hangs: then it is left behind, and the engine is of no more use."""
+        self._port.wait_for_worker = False
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return True
+        self._worker.stop()
+        thread.join(STOP_S)
+        return not thread.is_alive()
+
+    def process(self, mixture: Audio, output: Audio) -> None:
+        """One block: (block_size, channels) in and out, C-contiguous float32. [audio]"""
+        self._port.process(mixture, output)
+        if not self._threaded:
+            self._worker.step()
+
+    def reset(self) -> None:
+        """As after prepare, levels kept, running if it was. Only without a device."""
+        running = self._thread is not None
+        if not self.stop():
+            raise RuntimeError("the separator hangs: the engine cannot be reset")
+        self.separator.reset()
+        self._renew()
+        if running:
+            self.start()
+
+    def stats(self) -> Stats:
+        """A snapshot; its peaks are those since the last one."""
+        audio, worker = self._port.stats(), self._worker
+        return Stats(
+            sample_rate=self.separator.sample_rate,
+            position=audio.position,
+            state=worker.state,
+            error=worker.error,
+            deadline_s=worker.timer.deadline_s,
+            times=worker.timer.times(),
+            hops=worker.timer.hops,
+            late_hops=worker.timer.late,
+            non_finite_hops=worker.non_finite_hops,
+            crashes=worker.crashes,
+            skips=worker.skips,
+            late_samples=audio.late_samples,
+            late_events=audio.late_events,
+            dropped_samples=audio.dropped_samples,
+            input_overflows=audio.input_overflows,
+            output_underflows=audio.output_underflows,
+            largest_block=audio.largest_block,
+            device_latency_s=audio.device_latency_s,
+            finished=audio.finished,
+            peak_input=audio.peak_input,
+            peak_output=audio.peak_output,
+            peak_vocals=audio.peak_vocals,
+        )
+
+    def _budget(self) -> LatencyBudget:
+        separator = self.separator
+        if not self._threaded:
+            slack = self.block_size  # vocals are made after the block that completes them
+        elif self._wait:
+            slack = 0
+        else:
+            slack = round(self._slack_hops * separator.hop_length)
+        return LatencyBudget(
+            sample_rate=separator.sample_rate,
+            block=self.block_size,
+            adapter=adapter_latency(self.block_size, separator.hop_length),
+            algorithmic=separator.latency - separator.lookahead,
+            lookahead=separator.lookahead,
+            slack=slack,
+        )
+
+    def _renew(self) -> None:
+        separator, rate = self.separator, self.separator.sample_rate
+        backlog = self._max_hops * separator.hop_length
+        self._port = AudioPort(
+            channels=separator.channels,
+            latency=self.latency,
+            max_block=self.block_size,
+            ring_samples=2 * backlog + self.latency + 2 * self.block_size,
+            ramp_samples=max(1, round(RAMP_S * rate)),
+            fade_samples=max(1, round(FADE_S * rate)),
+        )
+        self._port.on_late = self._on_late
+        self._port.wait_for_worker = self._threaded and self._wait
+        self._port.vocals_level, self._port.accompaniment_level = self._levels
+        self._worker = Worker(
+            self._port,
+            separator,
+            max_hops=self._max_hops,
+            may_skip=self._threaded and not self._wait,
+            clock=self._clock,
+            tap=self._tap,
+        )
