@@ -44,7 +44,8 @@ struct AudioPortConfig {
     const AudioPortConfig& checked() const {
         if (!channels || !max_block || !ring_samples || !ramp_samples || !fade_samples)
             throw std::invalid_argument(
-                "AudioPort: channels, max_block, ring_samples, ramp_samples and fade_samples must be at least 1");
+                "AudioPort: channels, max_block, ring_samples, ramp_samples and fade_samples must be at "
+                "least 1");
         if (ring_samples < latency)
             throw std::invalid_argument("AudioPort: ring_samples is " + std::to_string(ring_samples) +
                                         "; vocals wait there for up to the latency, so it must be at least " +
@@ -191,7 +192,7 @@ private:
             position_ < config_.latency ? std::min<std::uint64_t>(samples, config_.latency - position_) : 0;
         const auto skip = static_cast<std::size_t>(priming);
         std::fill_n(vocals_block_.data(), skip * config_.channels, 0.0f);
-        const auto [begin, end] = receive(position_ + skip - config_.latency, skip, samples);
+        const auto [begin, end] = receive(skip, samples);
         play(0, skip, true, output);
         play(skip, begin, false, output);  // only just after a resync
         play(begin, end, true, output);
@@ -199,18 +200,19 @@ private:
         position_ += samples;
     }
 
-    // [audio] Fetches vocals, from `position` on, into [skip, samples) of their block.
-    VocalsInbox::Received receive(std::uint64_t position, std::size_t skip, std::size_t samples) noexcept {
-        VocalsInbox::Received got{0, 0};
+    // [audio] Fetches the vocals due in samples [skip, samples) of this piece to their place in its block.
+    VocalsInbox::Received receive(std::size_t skip, std::size_t samples) noexcept {
+        if (skip == samples) return {skip, skip};  // all priming: its position would be below 0
+        const auto position = position_ + skip - config_.latency;
         if (broken_.get()) {
             vocals_.restart(position);  // so that the worker does not meet a full ring
-        } else {
-            await([&] { return vocals_.reach(position) >= position + samples - skip; });
-            auto* block = vocals_block_.data() + skip * config_.channels;
-            got = vocals_.receive(position, block, samples - skip);
-            meter(counters_.peak_vocals, block + got.begin * config_.channels, got.end - got.begin);
+            return {skip, skip};
         }
-        return {skip + got.begin, skip + got.end};
+        await([&] { return vocals_.reach(position) >= position + samples - skip; });
+        auto* block = vocals_block_.data() + skip * config_.channels;
+        const auto [begin, end] = vocals_.receive(position, block, samples - skip);
+        meter(counters_.peak_vocals, block + begin * config_.channels, end - begin);
+        return {skip + begin, skip + end};
     }
 
     // [audio] Mixes and counts the run [begin, end) of a piece; its vocals are all there or all missing.

@@ -13,9 +13,11 @@ using Seconds = std::chrono::duration<double>;
 // Short beside a hop (10 to 25 ms), and 1 % of a core.
 inline constexpr Seconds kPollInterval{0.0005};
 
-// Returns true as soon as ready() is, false when it is not after `timeout`. A timeout of 0 looks once.
+// Returns true as soon as ready() is, false when it is not after `timeout`. A timeout of 0 looks once
+// and leaves the kernel alone.
 template <typename Ready>
 bool poll(Ready ready, Seconds timeout) noexcept {
+    if (timeout <= Seconds{0}) return ready();
     const auto start = std::chrono::steady_clock::now();
     while (!ready()) {
         if (std::chrono::steady_clock::now() - start >= timeout) return false;

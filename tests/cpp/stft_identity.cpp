@@ -1,0 +1,56 @@
+// Analysis and synthesis give the signal back, n_fft - hop_length late; built to run under the sanitizers.
+#include <cmath>
+#include <complex>
+#include <numbers>
+#include <random>
+#include <vector>
+
+#include "check.h"
+#include "diffvs/streaming_stft.h"
+
+namespace {
+
+constexpr double kTolerance = 1e-12;  // energy of the residual over energy of the signal: -120 dB
+
+std::vector<float> sqrt_hann(std::size_t n_fft) {
+    std::vector<float> window(n_fft);
+    for (std::size_t i = 0; i < n_fft; ++i)
+        window[i] = static_cast<float>(
+            std::sin(std::numbers::pi * static_cast<double>(i) / static_cast<double>(n_fft)));
+    return window;
+}
+
+void check_identity(const diffvs::StftSizes& sizes) {
+    const auto window = sqrt_hann(sizes.n_fft);
+    diffvs::StftAnalysis analysis(sizes, window);
+    diffvs::StftSynthesis synthesis(sizes, window, window);
+    const std::size_t hops = 40, values = hops * sizes.hop_length * sizes.channels;
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> input(values), output(values);
+    for (auto& value : input) value = normal(random);
+    std::vector<std::complex<float>> spectra(hops * sizes.channels * sizes.n_bins());
+    for (std::size_t hop = 0; hop < hops;) {
+        const auto count = std::min<std::size_t>(random() % 4, hops - hop);
+        const auto at = hop * sizes.hop_length * sizes.channels;
+        analysis.process(input.data() + at, spectra.data(), count);
+        synthesis.process(spectra.data(), output.data() + at, count);
+        hop += count;
+    }
+    double signal = 0, residual = 0;
+    for (std::size_t i = sizes.latency() * sizes.channels; i < values; ++i) {
+        const double wanted = input[i - sizes.latency() * sizes.channels];
+        signal += wanted * wanted;
+        residual += (output[i] - wanted) * (output[i] - wanted);
+    }
+    CHECK(signal > 0 && residual < kTolerance * signal);
+}
+
+}  // namespace
+
+int main() {
+    check_identity({2048, 1024, 2});
+    check_identity({2048, 512, 1});
+    check_identity({4, 1, 3});
+    check_identity({960, 240, 2});
+}
