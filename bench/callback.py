@@ -22,8 +22,8 @@ WARM_UP = 1_000
 PERCENTILES = (50, 99, 99.9, 100)
 WORDS = f"""\
 Nanoseconds per block of stereo at {SAMPLE_RATE} Hz, over {BLOCKS:,} blocks of noise, with both levels away
-from 1; {{overhead_ns}} ns for the way there and back are subtracted. The last column compares the 99th percentile
-with the device's deadline. The maximum is the system's, which interrupts when it likes."""
+from 1; {{overhead_ns}} ns for the way there and back are subtracted. The last column sets the 99th percentile
+against the device's deadline. The maximum is the system's, which interrupts when it likes."""
 # PortAudio's stream callback: input, output, samples, times, flags, user data.
 Callback = CFUNCTYPE(c_int, c_void_p, c_void_p, c_ulong, c_void_p, c_ulong, c_void_p)
 

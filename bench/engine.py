@@ -16,8 +16,8 @@ PACED_SECONDS = 10.0  # of real time
 BLOCK_SIZES = (256, 512, 1_024, 2_048)
 PACED_BLOCK = 1_024
 STEPPED = f"""\
-Microseconds of work per hop of 1024 samples at 44100 Hz in stereo (23.2 ms), over {SECONDS:.0f} s of noise stepped
-as fast as it goes, and what that is of real time."""
+Microseconds of work per hop of 1024 samples at 44100 Hz in stereo (23.2 ms), over {SECONDS:.0f} s of noise
+stepped as fast as it goes, and what that is of real time."""
 LIVE = f"""\
 As in a live session, with the worker's thread, blocks of {PACED_BLOCK} samples and the transform, for
 {PACED_SECONDS:.0f} s in real time: {{percent:.1f}} % of one core for the whole process, waiting included."""
