@@ -1,7 +1,8 @@
 """python -m diffvs.corpus: hours of free instrumental music from Debian's game packages.
 
-The list of files and their licences is data/accompaniment_manifest.csv; each was screened for voices. Made are
-OUT/music/PACKAGE/... (the files as published), OUT/licences/PACKAGE.copyright, OUT/ATTRIBUTION.md, OUT/corpus.csv.
+The list of files and their licences is data/accompaniment_manifest.csv; each was screened for voices. Made
+are OUT/music/PACKAGE/... (the files as published), OUT/licences/PACKAGE.copyright, OUT/ATTRIBUTION.md and
+OUT/corpus.csv.
 """
 
 from __future__ import annotations
@@ -88,13 +89,22 @@ def build_package(package: str, pieces: list[Piece], out: Path, apt: Apt) -> lis
 
     def keep(path: str, content: bytes) -> None:
         if path in archives:
-            unzip(content, set(zipped), lambda inner, data: write_atomically(zipped[inner].target(out), data))
+            unzip(
+                path,
+                content,
+                set(zipped),
+                lambda inner, data: write_atomically(zipped[inner].target(out), data),
+            )
         elif path == licence:
             write_atomically(out / "licences" / f"{package}.copyright", content)
         else:
             write_atomically(plain[path].target(out), content)
 
-    apt.extract(deb, set(plain) | archives | {licence}, keep)
+    try:
+        apt.extract(deb, set(plain) | archives | {licence}, keep)
+    except DebianError:
+        deb.unlink()
+        raise
     deb.unlink()
     absent = [piece.path for piece in pieces if not piece.target(out).is_file()]
     if not (out / "licences" / f"{package}.copyright").is_file():
@@ -168,7 +178,11 @@ def main(arguments: list[str] | None = None, apt: Apt | None = None) -> int:
     announce(plan, options.out, console)
     if plan.sizes and not options.yes and not Confirm.ask("download?", console=console, default=False):
         return 1
-    absent = build_corpus(plan, options.out, apt, console)
+    try:
+        absent = build_corpus(plan, options.out, apt, console)
+    except OSError as error:
+        console.print(f"error: {error}", style="red")
+        return 2
     console.print(f"done: {len(plan.pieces) - absent} files in {options.out}, {absent} could not be had")
     return 0 if not absent else 3
 

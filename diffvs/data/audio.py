@@ -22,7 +22,7 @@ class AudioError(ValueError):
 
 
 def read_audio(path: Path) -> tuple[Audio, list[str]]:
-    """Decode a file to (samples, 2) float32 at 44.1 kHz; also gives notices (resampled, made stereo).
+    """Decode a file to (samples, 2) float32 at 44.1 kHz; mono becomes two equal channels. Also gives notices.
 
     Raises AudioError when the file is missing, unreadable, empty, not finite or has more than two channels.
     Silence is no error here: a stem may pause for a whole song, and its song decides what that means.
@@ -45,7 +45,6 @@ def read_audio(path: Path) -> tuple[Audio, list[str]]:
         notices.append(f"{path.name}: resampled from {rate} to {SAMPLE_RATE} Hz")
     if samples.shape[1] == 1:
         samples = np.repeat(samples, 2, axis=1)
-        notices.append(f"{path.name}: mono, both channels made equal")
     return np.ascontiguousarray(samples, dtype=np.float32), notices
 
 

@@ -52,17 +52,22 @@ class Apt:
     def extract(self, deb: Path, wanted: set[str], keep: Callable[[str, bytes], None]) -> None:
         """Call keep(path, content) for each wanted path in a package (no leading slash), in archive order."""
         command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout is not None
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                for member in archive:
-                    path = member.name.removeprefix("./")
-                    if path in wanted and member.isfile():
-                        content = archive.extractfile(member)
-                        assert content is not None
-                        keep(path, content.read())
+            try:
+                with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                    for member in archive:
+                        path = member.name.removeprefix("./")
+                        if path in wanted and member.isfile():
+                            content = archive.extractfile(member)
+                            assert content is not None
+                            keep(path, content.read())
+            except tarfile.TarError as error:
+                raise DebianError(
+                    f"{deb} is no readable Debian package; run again to fetch it anew"
+                ) from error
         if process.returncode != 0:
-            raise DebianError(f"{deb} is no readable Debian package; delete it and run again")
+            raise DebianError(f"{deb} is no readable Debian package; run again to fetch it anew")
 
     def _run(self, command: list[str], cwd: Path | None = None, may_fail: bool = False) -> bytes:
         done = subprocess.run(command, cwd=cwd, capture_output=True, check=False)
@@ -84,9 +89,12 @@ def write_atomically(path: Path, content: bytes) -> None:
             part.unlink()
 
 
-def unzip(content: bytes, wanted: set[str], keep: Callable[[str, bytes], None]) -> None:
+def unzip(name: str, content: bytes, wanted: set[str], keep: Callable[[str, bytes], None]) -> None:
     """Call keep(path, content) for each wanted path of a ZIP archive (game data, *.pk3) that it holds."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for path in archive.namelist():
-            if path in wanted:
-                keep(path, archive.read(path))
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for path in archive.namelist():
+                if path in wanted:
+                    keep(path, archive.read(path))
+    except zipfile.BadZipFile as error:
+        raise DebianError(f"{name} is no readable ZIP archive") from error

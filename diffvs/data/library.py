@@ -92,9 +92,11 @@ class Library:
     def start(self, rng: Rng, entry: Entry) -> int:
         """A random sample at which to start a crop; negative where the recording is shorter than the crop."""
         blocks = self.starts[self._key(entry)]
-        start = int(blocks[rng.integers(len(blocks))]) * LEVEL_BLOCK + int(rng.integers(LEVEL_BLOCK))
+        # Half a block either way: any sample may begin a crop, and what was found to sound stays inside.
+        jitter = int(rng.integers(-LEVEL_BLOCK // 2, LEVEL_BLOCK // 2))
+        start = int(blocks[rng.integers(len(blocks))]) * LEVEL_BLOCK + jitter
         spare = entry.samples - self.samples
-        return int(rng.integers(spare, 1)) if spare < 0 else min(start, spare)
+        return int(rng.integers(spare, 1)) if spare < 0 else min(max(start, 0), spare)
 
     def _weighted(self, rng: Rng, entries: list[Entry]) -> Entry:
         weights = np.array([len(self.starts[self._key(entry)]) for entry in entries], dtype=np.float64)

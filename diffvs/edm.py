@@ -1,0 +1,109 @@
+"""Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", equation by equation.
+
+https://arxiv.org/abs/2206.00364. The data y are vocals, x = y + n is what the network sees, and the mixture is a
+condition: it is concatenated, and the head may also multiply it (a complex mask) before the preconditioning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from diffvs.config import CausalUNetConfig, EdmConfig, ModelConfig
+from diffvs.layers import Context, StateShapes
+from diffvs.unet import CausalUNet
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+
+
+class Denoiser(nn.Module):
+    """D(x; sigma, mixture): the expected vocals image, given a noisy one and the mixture's.
+
+    Images are (b, 4, bins, t), sigma is (b,). With look-ahead L, frame t of `noisy` and of the answer belongs to
+    frame t - L of `mixture`: the network has heard L frames more than it answers for.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        if not isinstance(config.network, CausalUNetConfig):
+            raise TypeError(f"preset {config.name} is not causal")
+        self.config = config
+        self.sigma_data = config.edm.sigma_data
+        self.lookahead_frames = config.network.lookahead_frames
+        self.network = CausalUNet(8, 8, config.spectrum.bins, config.network)
+
+    def forward(
+        self, noisy: Tensor, sigma: Tensor, mixture: Tensor, context: Context | None = None
+    ) -> Tensor:
+        context = context or Context()
+        sigma = sigma[:, None, None, None]
+        c_skip, c_out, c_in, c_noise = preconditioning(sigma, self.sigma_data)
+        condition = mixture / self.sigma_data
+        output = self.network(torch.cat([c_in * noisy, condition], dim=1), c_noise.flatten(), context)
+        mask, residual = output.float().chunk(2, dim=1)
+        frames = condition.shape[-1]
+        condition = context.extend(condition, self.lookahead_frames)[..., :frames]
+        return c_skip * noisy + c_out * (complex_product(mask, condition) + residual)
+
+    def state_shapes(self) -> list[tuple[int, int, int]]:
+        """Shapes (channels, frequency, frames) of the past that a streaming call carries, in order."""
+        shapes = StateShapes()
+        bins = self.config.spectrum.bins
+        with torch.no_grad():
+            image = torch.zeros(1, 4, bins, 1, device=self.network.rates.device)
+            self(image, torch.ones(1, device=image.device), image, shapes)
+        return shapes.shapes
+
+
+def preconditioning(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """c_skip, c_out, c_in, c_noise (table 1)."""
+    total = sigma**2 + sigma_data**2
+    return sigma_data**2 / total, sigma * sigma_data * total.rsqrt(), total.rsqrt(), sigma.log() / 4
+
+
+def loss_weight(sigma: Tensor, sigma_data: float) -> Tensor:
+    """lambda(sigma): makes the raw network's error count alike at every noise level (section 5)."""
+    return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+
+
+def draw_sigmas(count: int, config: EdmConfig, generator: torch.Generator) -> Tensor:
+    """Noise levels of `count` training examples: log-normal, but `share_at_max` of them at sigma_max."""
+    sigma = torch.exp(config.p_mean + config.p_std * torch.randn(count, generator=generator))
+    at_max = torch.rand(count, generator=generator) < config.share_at_max
+    return torch.where(at_max, config.sigma_max, sigma.clamp(config.sigma_min / 10, config.sigma_max))
+
+
+def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> list[float]:
+    """Noise levels to visit, steps + 1 of them, falling from sigma_max to sigma_min and then to 0 (equation 5)."""
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return [(high + i / max(steps - 1, 1) * (low - high)) ** rho for i in range(steps)] + [0.0]
+
+
+def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """Follow the probability-flow ODE from noise level sigmas[0] down to sigmas[-1] (algorithm 1).
+
+    Calls denoise(x, sigma) 2 * len(sigmas) - 3 times when sigmas ends in 0: the last step is Euler's.
+    """
+    for sigma, sigma_next in pairwise(sigmas):
+        slope = (x - denoise(x, _fill(x, sigma))) / sigma
+        x_next = x + (sigma_next - sigma) * slope
+        if sigma_next > 0:
+            slope_next = (x_next - denoise(x_next, _fill(x, sigma_next))) / sigma_next
+            x_next = x + (sigma_next - sigma) * (slope + slope_next) / 2
+        x = x_next
+    return x
+
+
+def complex_product(a: Tensor, b: Tensor) -> Tensor:
+    """Product of two images whose channels are real, imaginary, real, imaginary, ..."""
+    a_re, a_im, b_re, b_im = a[:, 0::2], a[:, 1::2], b[:, 0::2], b[:, 1::2]
+    return torch.stack([a_re * b_re - a_im * b_im, a_re * b_im + a_im * b_re], dim=2).flatten(1, 2)
+
+
+def _fill(x: Tensor, sigma: float) -> Tensor:
+    return x.new_full((x.shape[0],), sigma)

@@ -1,0 +1,81 @@
+"""Waveform <-> compressed complex spectrogram as real channels. Nothing here is learned.
+
+The amplitude transformation |X| -> scale * |X|^exponent keeps the phase and flattens the energy, as in the
+score-based speech enhancement of Richter et al. (2023), https://arxiv.org/abs/2208.05830.
+
+Legend: b batch, c waveform channel (left, right), k bin, t frame; an image is (b, 4, k, t) with the channels
+left.re, left.im, right.re, right.im.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  (PyTorch's own convention)
+
+from diffvs.config import SpectrumConfig
+
+TINY = 1e-8  # keeps the gradient of |X|^exponent finite at silence; -80 dB below a compressed amplitude of 1
+
+
+def window(config: SpectrumConfig, device: torch.device | None = None) -> Tensor:
+    """Square-root periodic Hann, (n_fft,), scaled so that analysis times synthesis overlap-adds to 1."""
+    overlap = config.n_fft / config.hop_length
+    return torch.hann_window(config.n_fft, device=device).mul(2 / overlap).sqrt()
+
+
+def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:
+    """(b, 2, samples) -> image (b, 4, bins, samples // hop_length).
+
+    Frame t ends with sample (t + 1) * hop_length: what a live analysis has seen when that sample arrives.
+    """
+    batch, channels, samples = waveform.shape
+    if channels != 2 or samples % config.hop_length:
+        raise ValueError(
+            f"waveform must be (batch, 2, a multiple of {config.hop_length} samples), got {tuple(waveform.shape)}"
+        )
+    padded = F.pad(waveform.reshape(batch * 2, samples), (config.latency, 0))
+    spectrum = torch.stft(
+        padded,
+        config.n_fft,
+        config.hop_length,
+        window=window(config, waveform.device),
+        center=False,
+        return_complex=True,
+    )[:, : config.bins]
+    spectrum = torch.view_as_real(spectrum) / config.n_fft**0.5
+    spectrum = spectrum.unflatten(0, (batch, 2)).permute(0, 1, 4, 2, 3).flatten(1, 2)
+    return compress(spectrum, config)
+
+
+def synthesise(image: Tensor, config: SpectrumConfig) -> Tensor:
+    """Image (b, 4, bins, t) -> waveform (b, 2, t * hop_length), aligned with what `analyse` was given.
+
+    The last n_fft - hop_length samples are incomplete: their later frames are not in the image.
+    """
+    batch, _, bins, frames = image.shape
+    spectrum = expand(image, config).unflatten(1, (2, 2)).permute(0, 1, 3, 4, 2).contiguous()
+    spectrum = torch.view_as_complex(spectrum).flatten(0, 1) * config.n_fft**0.5
+    spectrum = F.pad(spectrum, (0, 0, 0, config.n_fft // 2 + 1 - bins))
+    columns = torch.fft.irfft(spectrum, config.n_fft, dim=1) * window(config, image.device)[:, None]
+    length = (frames - 1) * config.hop_length + config.n_fft
+    waveform = F.fold(columns, (1, length), (1, config.n_fft), stride=(1, config.hop_length))
+    return waveform.reshape(batch, 2, length)[..., config.latency :]
+
+
+def compress(image: Tensor, config: SpectrumConfig) -> Tensor:
+    """Amplitude transformation of a linear image (b, 4, bins, t)."""
+    return image * (config.scale * _amplitude(image) ** (config.exponent - 1))
+
+
+def expand(image: Tensor, config: SpectrumConfig) -> Tensor:
+    """Exact inverse of `compress`."""
+    image = image / config.scale
+    return image * _amplitude(image) ** (1 / config.exponent - 1)
+
+
+def _amplitude(image: Tensor) -> Tensor:
+    """|X| of each waveform channel, repeated for its real and imaginary part: (b, 4, bins, t)."""
+    pairs = image.unflatten(1, (2, 2))
+    amplitude = (pairs.square().sum(2, keepdim=True) + TINY**2).sqrt()
+    return amplitude.expand_as(pairs).flatten(1, 2)
