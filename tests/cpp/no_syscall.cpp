@@ -48,8 +48,8 @@ int main() {
     });
     CHECK(WIFSIGNALED(caught) && WTERMSIG(caught) == SIGKILL);
 
-    CHECK(passed(wait_status_of([] {
-        PortPaths paths;
+    PortPaths paths;  // out here: its end may hand memory back to the kernel
+    CHECK(passed(wait_status_of([&] {
         enter_strict_mode();
         paths.run([](auto callback) { callback(); });
     })));

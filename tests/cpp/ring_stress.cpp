@@ -21,8 +21,11 @@ void produce(diffvs::SpscRing& ring) {
     for (std::size_t sent = 0; sent < kTotal;) {
         const auto want = std::min<std::size_t>(random() % 700 + 1, kTotal - sent);
         for (std::size_t i = 0; i < want * kChannels; ++i) block[i] = value_at(sent * kChannels + i);
-        for (std::size_t done = 0; done < want;)
-            done += ring.write(block.data() + done * kChannels, want - done);
+        for (std::size_t done = 0; done < want;) {
+            const auto fitted = ring.write(block.data() + done * kChannels, want - done);
+            if (fitted == 0) std::this_thread::yield();  // on one core, spinning would keep the reader away
+            done += fitted;
+        }
         sent += want;
     }
 }
@@ -41,6 +44,7 @@ int main() {
         }
         CHECK(ring.available() <= ring.capacity());
         const auto count = ring.read(block.data(), random() % 900 + 1);
+        if (count == 0) std::this_thread::yield();
         for (std::size_t i = 0; i < count * kChannels; ++i) CHECK(block[i] == value_at(got * kChannels + i));
         got += count;
     }

@@ -59,7 +59,8 @@ public:
     explicit AudioPort(const AudioPortConfig& config)
         : config_(config.checked()),
           mixture_(config.ring_samples, config.channels),
-          vocals_(config.ring_samples, config.channels),
+          // Twice, since a worker that catches up holds samples besides a full mixture ring: they all fit.
+          vocals_(2 * config.ring_samples, config.channels),
           delay_(config.latency, config.channels),
           mixer_(config.channels, config.ramp_samples, config.fade_samples),
           dry_block_(config.max_block * config.channels),
@@ -104,6 +105,7 @@ public:
     }
 
     // [worker] As read and write of the ring. 0 while a resync is under way: positions are not agreed.
+    // Vocals always fit as long as no more than ring_samples of the mixture read are still to come back.
     std::size_t read_mixture(float* block, std::size_t samples) noexcept {
         return resyncing_ ? 0 : mixture_.read(block, samples);
     }
