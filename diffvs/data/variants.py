@@ -1,8 +1,8 @@
 """Processed copies of scarce voices, too slow to make on the fly: pitch, formants, tempo apart, and doubling.
 
 Time is stretched by a phase vocoder whose bins follow the nearest spectral peak (identity phase locking,
-Laroche and Dolson 1999); playing the result faster moves pitch and formants; the formants are put where they are
-wanted by a smooth envelope (low quefrencies of the cepstrum) while the spectrum is at hand.
+Laroche and Dolson 1999); playing the result faster moves pitch and formants; the formants are put where they
+are wanted by a smooth envelope (low quefrencies of the cepstrum) while the spectrum is at hand.
 """
 
 from __future__ import annotations
