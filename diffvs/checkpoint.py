@@ -1,7 +1,7 @@
 """Weights and configuration, written and read together, without pickle.
 
-A checkpoint is a folder: weights.safetensors, config.json (the ModelConfig) and facts.json (what training did).
-The optimiser's state lives beside it in trainer.pt: it is needed to resume a run exactly, never to use a model.
+A checkpoint is a folder: weights.safetensors, config.json (the ModelConfig) and facts.json (what training
+did). The optimiser's state lives beside it in trainer.pt: needed to resume a run, never to use a model.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def load(folder: Path) -> tuple[Denoiser, dict[str, Any]]:
 def config_from_json(text: str) -> ModelConfig:
     """Inverse of json.dumps(dataclasses.asdict(config))."""
     values = json.loads(text)
-    network = {key: tuple(v) if isinstance(v, list) else v for key, v in values.pop("network").items()}
+    network: dict[str, Any] = values.pop("network")
+    network = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
     return ModelConfig(
-        network=NETWORKS[network["kind"]](**network),
+        network=NETWORKS[str(network["kind"])](**network),
         spectrum=SpectrumConfig(**values.pop("spectrum")),
         edm=EdmConfig(**values.pop("edm")),
         **values,

@@ -1,7 +1,7 @@
-"""Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", equation by equation.
+"""Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", by equation.
 
-https://arxiv.org/abs/2206.00364. The data y are vocals, x = y + n is what the network sees, and the mixture is a
-condition: it is concatenated, and the head may also multiply it (a complex mask) before the preconditioning.
+https://arxiv.org/abs/2206.00364. The data y are vocals, x = y + n is what the network sees, and the mixture is
+a condition: it is concatenated, and the head multiplies it by a complex mask before the preconditioning.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 class Denoiser(nn.Module):
     """D(x; sigma, mixture): the expected vocals image, given a noisy one and the mixture's.
 
-    Images are (b, 4, bins, t), sigma is (b,). With look-ahead L, frame t of `noisy` and of the answer belongs to
-    frame t - L of `mixture`: the network has heard L frames more than it answers for.
+    Images are (b, 4, bins, t), sigma is (b,). With look-ahead L, frame t of `noisy` and of the answer belongs
+    to frame t - L of `mixture`: the network has heard L frames more than it answers for.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -46,14 +46,15 @@ class Denoiser(nn.Module):
         mask, residual = output.float().chunk(2, dim=1)
         frames = condition.shape[-1]
         condition = context.extend(condition, self.lookahead_frames)[..., :frames]
-        return c_skip * noisy + c_out * (complex_product(mask, condition) + residual)
+        denoised: Tensor = c_skip * noisy + c_out * (complex_product(mask, condition) + residual)
+        return denoised
 
     def state_shapes(self) -> list[tuple[int, int, int]]:
         """Shapes (channels, frequency, frames) of the past that a streaming call carries, in order."""
         shapes = StateShapes()
         bins = self.config.spectrum.bins
         with torch.no_grad():
-            image = torch.zeros(1, 4, bins, 1, device=self.network.rates.device)
+            image = torch.zeros(1, 4, bins, 1, device=next(self.parameters()).device)
             self(image, torch.ones(1, device=image.device), image, shapes)
         return shapes.shapes
 
@@ -77,7 +78,7 @@ def draw_sigmas(count: int, config: EdmConfig, generator: torch.Generator) -> Te
 
 
 def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> list[float]:
-    """Noise levels to visit, steps + 1 of them, falling from sigma_max to sigma_min and then to 0 (equation 5)."""
+    """The steps + 1 noise levels to visit, falling from sigma_max to sigma_min and then to 0 (equation 5)."""
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)

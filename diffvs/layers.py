@@ -1,8 +1,8 @@
 """Magnitude-preserving layers and the past that causal ones carry.
 
-Magnitude preservation (Karras et al. 2024, "EDM2", https://arxiv.org/abs/2312.02696): weights are normalised to
-unit length in the forward pass, so activations keep their scale without any statistic over time. That makes the
-network causal by construction and its streaming exact.
+Magnitude preservation (Karras et al. 2024, "EDM2", https://arxiv.org/abs/2312.02696): weights are normalised
+to unit length in the forward pass, so activations keep their scale without any statistic over time. That makes
+the network causal by construction and its streaming exact.
 
 Images are (batch, channels, frequency, time).
 """
@@ -20,14 +20,14 @@ SILU_GAIN = 1 / 0.596  # undoes what SiLU takes from the magnitude of unit norma
 BRANCH_SHARE = 0.3  # of a residual sum; the rest is the trunk's
 TRUNK_GAIN = (1 - BRANCH_SHARE) / math.hypot(1 - BRANCH_SHARE, BRANCH_SHARE)
 BRANCH_GAIN = BRANCH_SHARE / math.hypot(1 - BRANCH_SHARE, BRANCH_SHARE)
-# Training is bound by memory on a CPU: constant gains are folded into the small weights, never applied to images.
+# Training on a CPU is bound by memory: constant gains go into the small weights, never over the images.
 
 
 class Context:
     """The past frames that causal layers need, in the order in which the layers run.
 
-    `Context()` starts from silence and remembers nothing (training, whole songs). `Context(previous)` continues
-    from `previous` and collects what the next call needs in `next`.
+    `Context()` starts from silence and remembers nothing (training, whole songs). `Context(previous)`
+    continues from `previous` and collects what the next call needs in `next`.
     """
 
     def __init__(self, previous: Sequence[Tensor] | None = None) -> None:
@@ -66,7 +66,7 @@ def add_branch(trunk: Tensor, branch: Tensor) -> Tensor:
 
 
 class MPConv(nn.Module):
-    """Convolution with weights of unit length per output channel; causal and dilated in time, centred in frequency."""
+    """Convolution with weights of unit length per output channel; causal in time, centred in frequency."""
 
     def __init__(
         self,
@@ -88,17 +88,17 @@ class MPConv(nn.Module):
     def forward(self, x: Tensor, context: Context, gain: Tensor | float = 1.0) -> Tensor:
         weight = normalise(self.weight) * gain
         if self.training and self.pointwise:
-            # In channels-last memory a 1x1 convolution is one matrix product without a copy: on a CPU it trains
-            # about a third faster. Deployed graphs keep the convolution, which runtimes fuse better.
+            # In channels-last memory a 1x1 convolution is one matrix product without a copy, which trains
+            # faster on a CPU. Deployed graphs keep the convolution, which runtimes fuse better.
             return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0]).permute(0, 3, 1, 2)
         x = context.extend(x, self.past_frames)
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation)
 
 
 class FrequencyMixer(nn.Module):
-    """Every frequency hears every other of the same frame: a branch of two linear maps along the frequency axis.
+    """Every frequency hears every other of the same frame: a branch of two linear maps along that axis.
 
-    The idea is the time-distributed fully connected block of Choi et al. (2020), https://arxiv.org/abs/1912.02591.
+    After the time-distributed fully connected block of Choi et al. (2020), https://arxiv.org/abs/1912.02591.
     """
 
     def __init__(self, frequencies: int, bottleneck: int) -> None:

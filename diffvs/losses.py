@@ -1,7 +1,8 @@
 """What training minimises: the denoising loss of EDM, and an error of the expanded spectrum beside it.
 
-A conditional mean in the compressed domain is too small once expanded (the mean of a square root, squared, is
-less than the mean), so where the answer is a conditional mean, at sigma_max, the expanded spectrum is judged too.
+A conditional mean in the compressed domain is too small once expanded (the mean of a square root, squared,
+is less than the mean), so where the answer is a conditional mean, at sigma_max, the expanded spectrum is judged
+too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Vocals of a whole waveform by the few-step sampler, frame by frame equal to the live engine.
 
 With a deterministic sampler, evaluation j of every frame happens at the same noise level. So each evaluation
-keeps its own past (one `Context` each), and feeding a song in pieces gives exactly what feeding it whole gives.
+keeps its own past (one `Context` each), and a song fed in pieces gives exactly what it gives fed whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOISE_SEED = 2604_01120
 
 
 def frame_noise(first: int, frames: int, bins: int, seed: int = NOISE_SEED) -> Tensor:
-    """Unit normal noise (1, 4, bins, frames) of the frames first, first + 1, ...; a frame's noise depends on its number only."""
+    """Unit normal noise (1, 4, bins, frames) of frames first, first + 1, ...: each a function of its number."""
     noise = np.empty((frames, 4, bins), np.float32)
     for index in range(frames):
         bits = np.random.Philox(key=seed, counter=[0, first + index, 0, 0])
@@ -52,7 +52,7 @@ class StreamingSampler:
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             context = Context(self.states[len(next_states)])
-            estimate = self.denoiser(x, sigma, mixture, context)
+            estimate: Tensor = self.denoiser(x, sigma, mixture, context)
             next_states.append(context.next)
             return estimate
 

@@ -32,7 +32,7 @@ def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:
     batch, channels, samples = waveform.shape
     if channels != 2 or samples % config.hop_length:
         raise ValueError(
-            f"waveform must be (batch, 2, a multiple of {config.hop_length} samples), got {tuple(waveform.shape)}"
+            f"waveform must be (batch, 2, a multiple of {config.hop_length}), got {tuple(waveform.shape)}"
         )
     padded = F.pad(waveform.reshape(batch * 2, samples), (config.latency, 0))
     spectrum = torch.stft(

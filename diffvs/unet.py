@@ -1,12 +1,13 @@
 """The causal U-Net of the live model: F in the letters of EDM, innocent of what the noise level means.
 
-Frequency is halved level by level, time never: any number of frames may be fed, one at a time or a whole song,
-and the answer is the same (`tests/test_unet.py`).
+Frequency is halved level by level, time never: any number of frames may be fed, one at a time or a whole
+song, and the answer is the same (`tests/test_unet.py`).
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -69,9 +70,7 @@ class CausalUNet(nn.Module):
         self.encoder = nn.ModuleList(
             Level(*level, config) for level in zip(widths, frequencies, config.dilations, strict=True)
         )
-        self.down = nn.ModuleList(
-            MPConv(a, b, (2, 1), stride=2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.down = nn.ModuleList(MPConv(a, b, (2, 1), stride=2) for a, b in pairwise(widths))
         self.middle = nn.ModuleList(
             ResidualBlock(widths[-1], frequencies[-1], dilation, config)
             for dilation in config.middle_dilations
@@ -80,7 +79,7 @@ class CausalUNet(nn.Module):
         self.decoder = nn.ModuleList(
             Level(*level, config) for level in zip(widths, frequencies, config.dilations, strict=True)
         )
-        self.up = nn.ModuleList(MPConv(b, 2 * a) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(MPConv(b, 2 * a) for a, b in pairwise(widths))
         self.leave = MPConv(widths[0], channels_out * config.bands)
         self.leave_gain = nn.Parameter(torch.zeros([]))
         rates = torch.exp(-math.log(1e4) * torch.arange(FOURIER_FEATURES) / FOURIER_FEATURES) * 100
