@@ -16,6 +16,7 @@ from diffvs.data.audio import SAMPLE_RATE, Audio
 Spectrum = npt.NDArray[np.complex64]
 Rng = np.random.Generator
 
+BANK = 32  # rooms, and widenings, that differ
 TAIL = 32_768  # samples of reverberation kept: 0.74 s, faded out at the end
 
 
@@ -65,30 +66,40 @@ def impulse_response(rng: Rng) -> Audio:
 
 
 class FilterBank:
-    """Frequency responses for crops of one length: random equalisers, a bank of rooms and one of widenings.
+    """Frequency responses for crops of one length: random equalisers, BANK rooms and BANK widenings.
 
-    A crop comes with TAIL samples before it, so that the reverberation of what was sung earlier is in it.
+    A crop comes with TAIL samples before it, so that the reverberation of what was sung earlier is in it. Rooms
+    and widenings are numbered; each is made when first asked for, always the same.
     """
 
-    def __init__(self, samples: int, rooms: int = 32, seed: int = 0) -> None:
+    def __init__(self, samples: int) -> None:
         self.samples = samples
         self.fft_size = int(scipy.fft.next_fast_len(samples + TAIL, real=True))
         self.frequencies = np.fft.rfftfreq(self.fft_size, 1 / SAMPLE_RATE).astype(np.float32)
         self._log_frequencies = np.log(np.maximum(self.frequencies, 20.0))
-        rng = np.random.default_rng(seed)
-        self.rooms = [self._spectrum(impulse_response(rng)) for _ in range(rooms)]
-        self.widenings = [self._widening(rng) for _ in range(rooms)]
+        self._rooms: dict[int, Spectrum] = {}
+        self._widenings: dict[int, Spectrum] = {}
 
     def _spectrum(self, samples: Audio) -> Spectrum:
         spectrum: Spectrum = scipy.fft.rfft(samples, self.fft_size, axis=1)
         return spectrum
 
-    def _widening(self, rng: Rng) -> Spectrum:
+    def room(self, number: int) -> Spectrum:
+        """Response (2, bins) of room `number` of BANK, without the direct sound."""
+        if number not in self._rooms:
+            self._rooms[number] = self._spectrum(impulse_response(np.random.default_rng((number, 0))))
+        return self._rooms[number]
+
+    def widening(self, number: int) -> Spectrum:
         """All-pass phases (2, bins) that wander differently in the two channels: a mono voice gets width."""
-        points = np.sort(rng.uniform(0, SAMPLE_RATE / 2, 24))
-        phases = [np.interp(self.frequencies, points, rng.uniform(-1.2, 1.2, len(points))) for _ in range(2)]
-        widened: Spectrum = np.exp(1j * np.stack(phases)).astype(np.complex64)
-        return widened
+        if number not in self._widenings:
+            rng = np.random.default_rng((number, 1))
+            points = np.sort(rng.uniform(0, SAMPLE_RATE / 2, 24))
+            phases = [
+                np.interp(self.frequencies, points, rng.uniform(-1.2, 1.2, len(points))) for _ in range(2)
+            ]
+            self._widenings[number] = np.exp(1j * np.stack(phases)).astype(np.complex64)
+        return self._widenings[number]
 
     def equaliser(self, rng: Rng, strength_db: float) -> Audio:
         """A random magnitude response (bins,): points an octave apart, straight lines between in dB."""

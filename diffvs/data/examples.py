@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diffvs.data.audio import SAMPLE_RATE, Audio
-from diffvs.data.augment import TAIL, FilterBank, Rng, compress, db, place, resample_to, rms, soft_clip
+from diffvs.data.augment import BANK, TAIL, FilterBank, Rng, compress, db, place, resample_to, rms, soft_clip
 from diffvs.data.cache import Cache, Entry
 from diffvs.data.library import Library
 
@@ -151,9 +151,9 @@ class ExampleMaker:
         if rng.random() < recipe.equaliser:
             response = response * filters.equaliser(rng, recipe.equaliser_db)
         if rng.random() < recipe.widen:
-            response = response * filters.widenings[int(rng.integers(len(filters.widenings)))]
+            response = response * filters.widening(int(rng.integers(BANK)))
         if rng.random() < recipe.reverb:
-            room = filters.rooms[int(rng.integers(len(filters.rooms)))]
+            room = filters.room(int(rng.integers(BANK)))
             response = response * (1 + db(rng.uniform(*recipe.reverb_db)) * room)
         if response.shape[1] > 1:
             vocals = filters.apply(vocals, response)
