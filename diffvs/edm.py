@@ -1,7 +1,7 @@
 """Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", by equation.
 
-https://arxiv.org/abs/2206.00364. The data y are vocals, x = y + n is what the network sees, and the mixture is
-a condition: it is concatenated, and the head multiplies it by a complex mask before the preconditioning.
+https://arxiv.org/abs/2206.00364. The data y are vocals, x = y + n is what the network sees, and the mixture
+is a condition: it is concatenated, and the head multiplies it by a complex mask before preconditioning.
 """
 
 from __future__ import annotations

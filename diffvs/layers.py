@@ -1,8 +1,8 @@
 """Magnitude-preserving layers and the past that causal ones carry.
 
 Magnitude preservation (Karras et al. 2024, "EDM2", https://arxiv.org/abs/2312.02696): weights are normalised
-to unit length in the forward pass, so activations keep their scale without any statistic over time. That makes
-the network causal by construction and its streaming exact.
+to unit length in the forward pass, so activations keep their scale without any statistic over time. That
+makes the network causal by construction and its streaming exact.
 
 Images are (batch, channels, frequency, time).
 """
@@ -119,4 +119,5 @@ class FrequencyMixer(nn.Module):
 def normalise(weight: Tensor) -> Tensor:
     """Scale each output row of a weight to unit length."""
     length = torch.linalg.vector_norm(weight.flatten(1), dim=1)
-    return weight / (length.view(-1, *[1] * (weight.ndim - 1)) + 1e-4)
+    unit: Tensor = weight / (length.view(-1, *[1] * (weight.ndim - 1)) + 1e-4)
+    return unit

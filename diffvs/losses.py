@@ -1,8 +1,8 @@
 """What training minimises: the denoising loss of EDM, and an error of the expanded spectrum beside it.
 
 A conditional mean in the compressed domain is too small once expanded (the mean of a square root, squared,
-is less than the mean), so where the answer is a conditional mean, at sigma_max, the expanded spectrum is judged
-too.
+is less than the mean), so where the answer is a conditional mean, at sigma_max, the expanded spectrum is
+judged too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffvs.config import ModelConfig
 from diffvs.edm import loss_weight
-from diffvs.spectrum import expand
+from diffvs.spectrum import expand, modulus
 
 SETTLING_FRAMES = 20  # at the start of an excerpt, where the causal context is still empty
 
@@ -58,8 +58,3 @@ def training_loss(
     loudness = 0.5 * (modulus(target) + modulus(mixture)).mean((1, 2, 3)) + 1e-5
     expanded = (at_max * error / loudness).mean()
     return Losses(denoising + expanded_weight * expanded, denoising, expanded)
-
-
-def modulus(image: Tensor) -> Tensor:
-    """|X| of each waveform channel, (b, 2, bins, t)."""
-    return (image.unflatten(1, (2, 2)).square().sum(2) + 1e-12).sqrt()

@@ -21,7 +21,7 @@ NOISE_SEED = 2604_01120
 
 
 def frame_noise(first: int, frames: int, bins: int, seed: int = NOISE_SEED) -> Tensor:
-    """Unit normal noise (1, 4, bins, frames) of frames first, first + 1, ...: each a function of its number."""
+    """Unit normal noise (1, 4, bins, frames) of frames first, first + 1, ...: a function of their number."""
     noise = np.empty((frames, 4, bins), np.float32)
     for index in range(frames):
         bits = np.random.Philox(key=seed, counter=[0, first + index, 0, 0])

@@ -44,8 +44,8 @@ def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:
         return_complex=True,
     )[:, : config.bins]
     spectrum = torch.view_as_real(spectrum) / config.n_fft**0.5
-    spectrum = spectrum.unflatten(0, (batch, 2)).permute(0, 1, 4, 2, 3).flatten(1, 2)
-    return compress(spectrum, config)
+    spectrum = spectrum.reshape(batch, 2, *spectrum.shape[1:]).permute(0, 1, 4, 2, 3)
+    return compress(spectrum.flatten(1, 2), config)
 
 
 def synthesise(image: Tensor, config: SpectrumConfig) -> Tensor:
@@ -54,7 +54,7 @@ def synthesise(image: Tensor, config: SpectrumConfig) -> Tensor:
     The last n_fft - hop_length samples are incomplete: their later frames are not in the image.
     """
     batch, _, bins, frames = image.shape
-    spectrum = expand(image, config).unflatten(1, (2, 2)).permute(0, 1, 3, 4, 2).contiguous()
+    spectrum = expand(image, config).reshape(batch, 2, 2, bins, frames).permute(0, 1, 3, 4, 2).contiguous()
     spectrum = torch.view_as_complex(spectrum).flatten(0, 1) * config.n_fft**0.5
     spectrum = F.pad(spectrum, (0, 0, 0, config.n_fft // 2 + 1 - bins))
     columns = torch.fft.irfft(spectrum, config.n_fft, dim=1) * window(config, image.device)[:, None]
@@ -74,8 +74,11 @@ def expand(image: Tensor, config: SpectrumConfig) -> Tensor:
     return image * _amplitude(image) ** (1 / config.exponent - 1)
 
 
+def modulus(image: Tensor) -> Tensor:
+    """|X| of each waveform channel, (b, 2, bins, t)."""
+    return (image[:, 0::2].square() + image[:, 1::2].square() + TINY**2).sqrt()
+
+
 def _amplitude(image: Tensor) -> Tensor:
     """|X| of each waveform channel, repeated for its real and imaginary part: (b, 4, bins, t)."""
-    pairs = image.unflatten(1, (2, 2))
-    amplitude = (pairs.square().sum(2, keepdim=True) + TINY**2).sqrt()
-    return amplitude.expand_as(pairs).flatten(1, 2)
+    return modulus(image).repeat_interleave(2, dim=1)

@@ -82,6 +82,7 @@ class CausalUNet(nn.Module):
         self.up = nn.ModuleList(MPConv(b, 2 * a) for a, b in pairwise(widths))
         self.leave = MPConv(widths[0], channels_out * config.bands)
         self.leave_gain = nn.Parameter(torch.zeros([]))
+        self.rates: Tensor
         rates = torch.exp(-math.log(1e4) * torch.arange(FOURIER_FEATURES) / FOURIER_FEATURES) * 100
         self.register_buffer("rates", rates, persistent=False)
 
@@ -108,7 +109,8 @@ class CausalUNet(nn.Module):
             if level:
                 x = _interleave(self.up[level - 1](x, Context()))
 
-        return self.leave(x, Context(), self.leave_gain).reshape(batch, self.channels_out, bins, frames)
+        x = self.leave(x, Context(), self.leave_gain)
+        return x.reshape(batch, self.channels_out, bins, frames)
 
     def _embed(self, c_noise: Tensor) -> Tensor:
         angle = c_noise[:, None] * self.rates
