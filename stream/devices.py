@@ -217,7 +217,10 @@ class DeviceStream:
     @property
     def active(self) -> bool:
         """False once the port has finished or the device is gone."""
-        return bool(self._stream.active)
+        try:
+            return bool(self._stream.active)
+        except _sounddevice().PortAudioError:
+            return False
 
     def close(self) -> None:
         """Stops and releases the device. Not for a device that is gone: its driver may never answer."""

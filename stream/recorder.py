@@ -74,10 +74,14 @@ class Recorder:
             self.lost_samples += len(mixture)
 
     def close(self) -> None:
-        """Writes what is waiting. Gives up on a disk that hangs."""
+        """Writes what is waiting; files of nothing are removed. Gives up on a disk that hangs."""
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=CLOSE_S)
         self._thread.join(CLOSE_S)
+        if self.samples == 0 and not self._thread.is_alive():
+            while self.paths:
+                with contextlib.suppress(OSError):
+                    self.paths.pop().unlink()
 
     def _run(self) -> None:
         try:

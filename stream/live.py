@@ -1,0 +1,185 @@
+"""python -m stream.live --input 2 --output 3: vocal isolation between an audio input and an audio output."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from stream.devices import DeviceError, describe, list_devices
+from stream.latency import SLACK_HOPS, LatencyBudget
+from stream.load import NO_MODEL
+from stream.panel import Display, LivePanel, NoDisplay, StatusLines, summary
+from stream.recorder import RecordError
+from stream.separator import ModelError
+from stream.session import MODES, End, LiveOptions, Session
+
+# How long one Python thread may keep another waiting: the worker should not lose milliseconds to the panel.
+SWITCH_INTERVAL_S = 0.0005
+
+EPILOG = """\
+examples:
+  python -m stream.live --list-devices
+      shows the ids and names to choose from
+  python -m stream.live --input 2 --output 3
+      karaoke: what comes in at device 2 goes out at device 3 without its vocals
+  python -m stream.live --input "USB" --output "USB" --vocals 0.3
+      devices by a part of their name; a guide vocal stays audible
+  python -m stream.live --input 2 --output 3 --mode acapella --record take1
+      vocals only, and take1/vocals.wav and take1/accompaniment.wav on the side
+  python -m stream.live --input 2 --output 3 --latency safe --block-size 2048
+      when the panel shows late hops or xruns
+
+Ctrl-C ends it. Whatever happens to the separation, the music goes on: without vocals to mix, the
+input is played at the same delay.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        if options.list_devices:
+            print(describe(list_devices()))
+            return 0
+        return _play(_live_options(options), options.status)
+    except (DeviceError, ModelError, RecordError, ValueError) as error:
+        print(f"stream.live: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _play(options: LiveOptions, status_s: float | None) -> int:
+    if status_s is not None and not status_s > 0:
+        raise ValueError(f"--status is {status_s:g}; give the seconds between two lines")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    session = Session(options)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: session.stop())
+    gc.collect()
+    gc.freeze()  # what is loaded stays: the collector need not look through it while playing
+    end: End = "stopped"
+    try:
+        session.start()
+        budget = session.budget()
+        _introduce(session, budget)
+        display = _display(session, budget, status_s)
+        try:
+            end = session.run(display)
+        finally:
+            display.close()
+    finally:
+        clean = session.close(end)
+    _conclude(session)
+    code = 0
+    if end == "lost":
+        print("stream.live: the audio device is gone (unplugged, or its server stopped)", file=sys.stderr)
+        code = 2
+    if not clean:
+        # PortAudio would hang or abort in its own clean-up when it lost its device.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _introduce(session: Session, budget: LatencyBudget) -> None:
+    print(session.title)
+    print(f"model {session.model}; vocals {session.levels[0]:g}, accompaniment {session.levels[1]:g}")
+    if session.without_model:
+        print(f"{NO_MODEL}; playing the mix unless levels are given")
+    print(f"latency\n{budget}")
+    print("running; Ctrl-C ends", flush=True)
+
+
+def _display(session: Session, budget: LatencyBudget, status_s: float | None) -> Display:
+    if status_s is not None:
+        return StatusLines(status_s)
+    console = Console()
+    return LivePanel(console, session.title, budget) if console.is_terminal else NoDisplay()
+
+
+def _conclude(session: Session) -> None:
+    print(summary(session.stats()))
+    if recorder := session.recorder:
+        seconds = recorder.samples / session.stats().sample_rate
+        print(f"recorded {seconds:.2f} s: {', '.join(map(str, recorder.paths)) or 'nothing'}")
+        if recorder.lost_samples:
+            print(f"{recorder.lost_samples} samples came too fast for the disk and are silence")
+        if recorder.error:
+            print(recorder.error)
+    sys.stdout.flush()
+
+
+def _live_options(options: argparse.Namespace) -> LiveOptions:
+    given = vars(options).copy()
+    for name in ("list_devices", "status"):
+        del given[name]
+    return LiveOptions(**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stream.live",
+        usage="python -m stream.live --input DEVICE --output DEVICE [options]",
+        description="Live vocal isolation between an audio input and an audio output.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    devices = parser.add_argument_group("devices")
+    devices.add_argument("--input", metavar="DEVICE", help="id, or words of its name (default: the system's)")
+    devices.add_argument(
+        "--output", metavar="DEVICE", help="id, or words of its name (default: the system's)"
+    )
+    devices.add_argument("--list-devices", action="store_true", help="show all devices, and end")
+    devices.add_argument("--block-size", type=int, metavar="N", help="samples per callback (default: a hop)")
+    devices.add_argument(
+        "--sample-rate", type=int, metavar="HZ", help="default: 44100, or what the device has"
+    )
+    devices.add_argument("--channels", type=int, metavar="N", help="default: 2, or 1 where there is only one")
+
+    sound = parser.add_argument_group("sound")
+    sound.add_argument("--mode", choices=list(MODES), help="shorthand for both levels (default: karaoke)")
+    sound.add_argument("--vocals", type=float, metavar="LEVEL", help="0 to 1")
+    sound.add_argument("--accompaniment", type=float, metavar="LEVEL", help="0 to 1")
+    sound.add_argument(
+        "--model", metavar="FILE", help="an .onnx model, or 'identity' (default: the bundled one)"
+    )
+
+    timing = parser.add_argument_group("timing")
+    hops = ", ".join(f"{name} {count}" for name, count in SLACK_HOPS.items())
+    timing.add_argument(
+        "--latency",
+        choices=list(SLACK_HOPS),
+        default="normal",
+        help=f"hops held back: {hops} (default: normal)",
+    )
+    timing.add_argument(
+        "--on-late",
+        choices=["dry", "mute"],
+        default="dry",
+        help="what plays when vocals are late (default: dry)",
+    )
+    timing.add_argument(
+        "--wait", action="store_true", help="wait for the worker: for hosts that outrun the clock"
+    )
+
+    session = parser.add_argument_group("session")
+    session.add_argument("--seconds", type=float, metavar="S", help="end after this much audio")
+    session.add_argument(
+        "--record", type=Path, metavar="DIR", help="write vocals.wav and accompaniment.wav there"
+    )
+    session.add_argument(
+        "--status", type=float, nargs="?", const=1.0, metavar="S", help="plain lines, every S seconds (1)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What a live session shows: a panel that refreshes on a terminal, or plain lines; and the words for both."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from stream.latency import LatencyBudget
+from stream.stats import Stats
+
+REFRESH_S = 0.1
+FLOOR_DB = -60.0  # the left end of a meter
+METER_CELLS = 40
+
+
+class Display(Protocol):
+    """[control] shown() every REFRESH_S or so; the peaks in stats are those since the last call."""
+
+    def show(self, stats: Stats, levels: tuple[float, float]) -> None: ...
+    def close(self) -> None: ...
+
+
+class NoDisplay:
+    def show(self, stats: Stats, levels: tuple[float, float]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class StatusLines:
+    """One plain line every period_s seconds of audio, with the highest peaks of that time."""
+
+    def __init__(self, period_s: float):
+        self._period_s = period_s
+        self._next_s = period_s
+        self._peaks = [0.0, 0.0, 0.0]
+
+    def show(self, stats: Stats, levels: tuple[float, float]) -> None:
+        now = [stats.peak_input, stats.peak_vocals, stats.peak_output]
+        self._peaks = [max(pair) for pair in zip(self._peaks, now, strict=True)]
+        if stats.seconds < self._next_s:
+            return
+        self._next_s = (math.floor(stats.seconds / self._period_s) + 1) * self._period_s
+        print(status_line(stats, *self._peaks), flush=True)
+        self._peaks = [0.0, 0.0, 0.0]
+
+    def close(self) -> None:
+        pass
+
+
+class LivePanel:
+    """The session at a glance, in place."""
+
+    def __init__(self, console: Console, title: str, budget: LatencyBudget):
+        self._title = title
+        self._budget = budget
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live.start()
+
+    def show(self, stats: Stats, levels: tuple[float, float]) -> None:
+        self._live.update(panel(stats, levels, self._budget, self._title), refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def panel(stats: Stats, levels: tuple[float, float], budget: LatencyBudget, title: str) -> RenderableType:
+    meters = Table.grid(padding=(0, 1))
+    rows = [("input", stats.peak_input), ("vocals", stats.peak_vocals), ("output", stats.peak_output)]
+    for name, peak in rows:
+        meters.add_row(name, meter(peak), decibels(peak))
+    vocals, accompaniment = levels
+    times = stats.times
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("levels", f"vocals {vocals:.0%}, accompaniment {accompaniment:.0%}")
+    facts.add_row("latency", f"{budget.ms(budget.total):.1f} ms ({', '.join(_shares(budget))})")
+    facts.add_row("load", Text(load(stats), style="red" if times.rtf > 0.8 else ""))
+    facts.add_row(
+        "trouble", Text(trouble(stats), style="yellow" if stats.late_samples or stats.xruns else "")
+    )
+    facts.add_row("separation", Text(separation(stats), style="" if stats.state == "running" else "red"))
+    facts.add_row("time", f"{stats.seconds:.1f} s")
+    return Panel(Group(meters, facts), title=title, expand=False)
+
+
+def _shares(budget: LatencyBudget) -> list[str]:
+    return [f"{name} {budget.ms(samples):.1f}" for name, samples in budget.parts() if samples]
+
+
+def status_line(stats: Stats, peak_input: float, peak_vocals: float, peak_output: float) -> str:
+    peaks = f"in {decibels(peak_input)}  vocals {decibels(peak_vocals)}  out {decibels(peak_output)}"
+    load = f"load {stats.times.rtf:.0%}  late hops {stats.late_hops}  {trouble(stats)}"
+    return f"{stats.seconds:8.1f} s  {peaks}  {load}  {separation(stats)}"
+
+
+def summary(stats: Stats) -> str:
+    """What a session came to."""
+    lines = [f"played {stats.seconds:.2f} s; {load(stats)}", trouble(stats)]
+    if stats.crashes or stats.state == "failed":
+        lines.append(separation(stats))
+    if stats.non_finite_hops:
+        lines.append(f"{stats.non_finite_hops} hops came out of the model as NaN and played as no vocals")
+    return "\n".join(lines)
+
+
+def load(stats: Stats) -> str:
+    times = stats.times
+    return (
+        f"load {times.rtf:.1%}, a hop of {1000 * stats.deadline_s:.1f} ms takes {1000 * times.median_s:.2f} "
+        f"(99 %: {1000 * times.p99_s:.2f}, most: {1000 * times.max_s:.2f}), {stats.late_hops} took longer"
+    )
+
+
+def trouble(stats: Stats) -> str:
+    late_s = stats.late_samples / stats.sample_rate
+    text = f"without vocals {late_s:.2f} s in {stats.late_events} gaps, xruns {stats.xruns}"
+    if stats.skips:
+        text += f", skipped ahead {stats.skips} times"
+    if stats.dropped_samples:
+        text += f", {stats.dropped_samples / stats.sample_rate:.2f} s never separated"
+    return text
+
+
+def separation(stats: Stats) -> str:
+    """The state of the worker, with what it died of."""
+    words = {
+        "running": "separating",
+        "stopped": "stopped",
+        "restarting": "the model crashed and is being restarted",
+        "failed": "the model crashed too often: playing on without it",
+    }
+    crashes = f" ({stats.crashes} crashes, last: {stats.error})" if stats.crashes else ""
+    return words[stats.state] + crashes
+
+
+def decibels(peak: float) -> str:
+    """Of full scale, in six columns; what is above full scale is marked."""
+    if not peak > 0:
+        return "  -inf dB"
+    return f"{20 * math.log10(peak):6.1f} dB{' CLIP' if peak > 1 else ''}"
+
+
+def meter(peak: float) -> Text:
+    level_db = 20 * math.log10(peak) if peak > 0 else FLOOR_DB
+    filled = min(METER_CELLS, max(0, round(METER_CELLS * (1 - level_db / FLOOR_DB))))
+    colour = "red" if peak > 1 else "yellow" if level_db > -6 else "green"
+    return Text("█" * filled, style=colour) + Text("─" * (METER_CELLS - filled), style="dim")

@@ -1,0 +1,206 @@
+"""A live session: devices, engine, recorder and display, from opening to closing.
+
+[control] all of it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stream.devices import Device, DeviceStream, accepts, find_device
+from stream.engine import Engine
+from stream.latency import SLACK_HOPS, LatencyBudget
+from stream.load import IDENTITY, load_separator
+from stream.panel import REFRESH_S, Display
+from stream.recorder import Recorder
+from stream.separator import Audio
+from stream.stats import Stats
+
+MODEL_RATE = 44_100  # Hz; at any other rate the vocals are resampled there and back
+RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40
+STALL_S = 5.0  # without a single block, a device counts as gone
+CLOSE_S = 5.0
+INSIST_S = 1.0  # a second signal sooner than this is the same wish
+
+MODES = {"karaoke": (0.0, 1.0), "acapella": (1.0, 0.0), "mix": (1.0, 1.0)}  # vocals, accompaniment
+
+End = Literal["stopped", "finished", "lost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions:
+    """What the user asked for; None lets the devices and the model decide. Raises ValueError."""
+
+    input: str | None = None
+    output: str | None = None
+    block_size: int | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    model: str | None = None
+    vocals: float | None = None
+    accompaniment: float | None = None
+    mode: str | None = None
+    on_late: str = "dry"
+    latency: str = "normal"
+    wait: bool = False
+    seconds: float | None = None
+    record: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("vocals", "accompaniment"):
+            level = getattr(self, name)
+            if level is not None and not 0 <= level <= 1:
+                raise ValueError(f"--{name} is {level:g}; a level is from 0 (silent) to 1 (as it came)")
+        for name, least, most in (
+            ("block_size", 1, 65_536),
+            ("sample_rate", 1_000, 768_000),
+            ("channels", 1, 64),
+        ):
+            number = getattr(self, name)
+            if number is not None and not least <= number <= most:
+                raise ValueError(f"--{name.replace('_', '-')} is {number}; it must be from {least} to {most}")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise ValueError(
+                f"--seconds is {self.seconds:g}; give a time above 0, or leave it out to play on"
+            )
+
+    def levels(self, default_mode: str) -> tuple[float, float]:
+        """Vocals and accompaniment: single levels go before the mode."""
+        vocals, accompaniment = MODES[self.mode or default_mode]
+        return (
+            vocals if self.vocals is None else self.vocals,
+            accompaniment if self.accompaniment is None else self.accompaniment,
+        )
+
+
+class Session:
+    """Opens everything or raises DeviceError, ModelError or RecordError; then run() and close()."""
+
+    def __init__(self, options: LiveOptions):
+        source, sink = find_device(options.input, "input"), find_device(options.output, "output")
+        channels = options.channels or min(2, source.input_channels, sink.output_channels)
+        rate = options.sample_rate or _common_rate(source, sink, channels)
+        separator, self.model = load_separator(
+            options.model, sample_rate=rate, channels=channels, quality=RESAMPLING
+        )
+        self.without_model = options.model is None and self.model == IDENTITY
+        self.engine = Engine(
+            separator,
+            wait=options.wait,
+            slack_hops=SLACK_HOPS[options.latency],
+            on_late=options.on_late,
+            tap=self._record if options.record else None,
+        )
+        self.engine.prepare(options.block_size or separator.hop_length)
+        # Where nothing is separated, karaoke would be silence.
+        self.set_levels(*options.levels("mix" if self.without_model else "karaoke"))
+        if options.seconds:
+            self.engine.port.stop_after = max(1, round(options.seconds * rate))
+        self._stream = DeviceStream(
+            self.engine.port,
+            input_device=source,
+            output_device=sink,
+            sample_rate=rate,
+            block_size=self.engine.block_size,
+            latency="high" if options.latency == "safe" else "low",
+        )
+        # Last, so that whatever was refused leaves no files behind.
+        self.recorder = (
+            Recorder(options.record, sample_rate=rate, channels=channels) if options.record else None
+        )
+        self.title = (
+            f"{source} to {sink}: {channels} channels at {rate} Hz, blocks of {self.engine.block_size}"
+        )
+        self._stopping = threading.Event()
+
+    def set_levels(self, vocals: float, accompaniment: float) -> None:
+        self.levels = (vocals, accompaniment)
+        self.engine.set_levels(vocals=vocals, accompaniment=accompaniment)
+
+    def start(self) -> None:
+        """Raises DeviceError."""
+        self.engine.start()
+        self._stream.start()
+        self._started_s = time.monotonic()
+
+    def stop(self) -> None:
+        """Makes run() return soon. May be called by a signal handler; a later second time it insists."""
+        if not self._stopping.is_set():
+            self._stop_s = time.monotonic()
+            self._stopping.set()
+        elif time.monotonic() - self._stop_s > INSIST_S:
+            os._exit(130)
+
+    def run(self, display: Display) -> End:
+        """Plays until stopped, until the time is over, or until the device is lost."""
+        last_position, last_change_s = -1, time.monotonic()
+        while not self._stopping.wait(REFRESH_S):
+            active = self._stream.active  # asked first: it ends only after `finished` is set
+            stats = self.engine.stats()
+            if stats.finished:
+                self._play_out()
+                return "finished"
+            if not active:
+                return "lost"
+            if stats.position != last_position:
+                last_position, last_change_s = stats.position, time.monotonic()
+            elif time.monotonic() - last_change_s > STALL_S:
+                return "lost"
+            display.show(stats, self.levels)
+        return "stopped"
+
+    def budget(self) -> LatencyBudget:
+        """The engine's budget with what the device adds, as known once it runs."""
+        waited_until_s = time.monotonic() + 0.5
+        stats = self.engine.stats()
+        while stats.position == 0 and time.monotonic() < waited_until_s:
+            time.sleep(0.01)
+            stats = self.engine.stats()
+        rate, block = stats.sample_rate, self.engine.block_size
+        in_s, out_s = self._stream.latency_s
+        # The driver's report for a block includes the block itself, which has a line of its own.
+        whole_s = stats.device_latency_s if 0 < stats.device_latency_s < 2 else in_s + out_s
+        around = max(0, round(whole_s * rate) - block)
+        device_in = min(around, max(0, round(in_s * rate) - block) or around // 2)
+        return dataclasses.replace(self.engine.budget, device_in=device_in, device_out=around - device_in)
+
+    def close(self, end: End) -> bool:
+        """Lets go of everything; False when a driver or the model hangs, so that only os._exit is left."""
+        clean = end != "lost"  # a driver whose device is gone may never answer, or abort the process
+        if clean:
+            closing = threading.Thread(target=self._stream.close, daemon=True)
+            closing.start()
+            closing.join(CLOSE_S)
+            clean = not closing.is_alive()
+        clean = self.engine.stop() and clean
+        if self.recorder:
+            self.recorder.close()
+        return clean
+
+    def stats(self) -> Stats:
+        return self.engine.stats()
+
+    def _record(self, mixture: Audio, vocals: Audio) -> None:
+        if self.recorder:
+            self.recorder.tap(mixture, vocals)
+
+    def _play_out(self) -> None:
+        """Waits for what the driver still has to play."""
+        until_s = time.monotonic() + 2.0
+        while self._stream.active and time.monotonic() < until_s:
+            time.sleep(0.01)
+
+
+def _common_rate(source: Device, sink: Device, channels: int) -> int:
+    """The model's rate where both devices run at it, else the input's own."""
+    fits = accepts(source, "input", sample_rate=MODEL_RATE, channels=min(channels, source.input_channels))
+    fits = fits and accepts(
+        sink, "output", sample_rate=MODEL_RATE, channels=min(channels, sink.output_channels)
+    )
+    return MODEL_RATE if fits else source.default_sample_rate

@@ -1,0 +1,156 @@
+"""JACK's dummy server, and two clients that PortAudio lists as an input and an output device."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+SAMPLE_RATE = 44_100
+PERIOD = 256
+MICROPHONE, LOUDSPEAKER = "virtmic", "virtspk"
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a killed test leaves no server behind
+
+
+class Server:
+    """jackd, not real-time scheduled (-r) and synchronous (-S): it waits for slow clients and loses nothing."""
+
+    def __init__(self, process: subprocess.Popen, name: str):
+        self.process = process
+        self.name = name
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
+
+
+@contextlib.contextmanager
+def jack_server(name: str) -> Iterator[Server]:
+    command = ["jackd", "-n", name, "-r", "-S", "-d", "dummy", "-r", str(SAMPLE_RATE), "-p", str(PERIOD)]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [*command, "-C", "2", "-P", "2"],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"},
+            preexec_fn=_die_with_parent,
+        )
+        server = Server(process, name)
+        try:
+            _wait_until_usable(server, log)
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for leftover in Path("/dev/shm").glob(f"jack_sem.*_{name}_*"):  # of clients that outlived it
+                leftover.unlink(missing_ok=True)
+
+
+def _wait_until_usable(server: Server, log) -> None:
+    import jack
+
+    jack.set_error_function(lambda _: None)  # it tells of every try in vain
+    until_s = time.monotonic() + 10
+    while time.monotonic() < until_s and server.process.poll() is None:
+        try:
+            jack.Client("probe", servername=server.name, no_start_server=True).close()
+            return
+        except jack.JackError:
+            time.sleep(0.02)
+    log.seek(0)
+    raise RuntimeError(f"jackd did not start:\n{log.read()}")
+
+
+class Studio:
+    """Plays an array into the device `virtmic` and records what reaches the device `virtspk`."""
+
+    def __init__(self, server: Server, tail: int = 20_000):
+        import jack
+
+        self._jack = jack
+        self._tail = tail
+        self._player = jack.Client(MICROPHONE, servername=server.name, no_start_server=True)
+        self._recorder = jack.Client(LOUDSPEAKER, servername=server.name, no_start_server=True)
+        self._outputs = [self._player.outports.register(f"out_{i}", is_terminal=True) for i in (1, 2)]
+        self._inputs = [self._recorder.inports.register(f"in_{i}", is_terminal=True) for i in (1, 2)]
+        self._played = np.zeros((0, 2), np.float32)
+        self._at = 0
+        self._play_start = self._record_start = None
+        self._rolling = False
+        self._done = threading.Event()
+        self._player.set_process_callback(self._play)
+        self._recorder.set_process_callback(self._record)
+        self._player.set_shutdown_callback(lambda *_: None)
+        self._recorder.set_shutdown_callback(lambda *_: None)
+
+    def __enter__(self) -> Studio:
+        self._player.activate()
+        self._recorder.activate()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in (self._player, self._recorder):
+            with contextlib.suppress(self._jack.JackError):
+                client.deactivate()
+                client.close()
+
+    def run(self, samples: np.ndarray, *, freewheel: bool, timeout_s: float = 60) -> tuple[np.ndarray, int]:
+        """Plays (n, 2) and returns what came back, (m, 2), and how many samples of its front are missing.
+
+        The second number is the recording's start minus the player's start: add it to any delay found.
+        """
+        self._played = np.ascontiguousarray(samples, np.float32)
+        self._recorded = np.zeros((len(samples) + self._tail, 2), np.float32)
+        self._at = self._recorded_at = 0
+        self._play_start = self._record_start = None
+        self._done.clear()
+        if freewheel:
+            self._player.set_freewheel(True)
+        self._rolling = True
+        finished = self._done.wait(timeout_s)
+        self._rolling = False
+        if freewheel:
+            self._player.set_freewheel(False)
+        assert finished, f"{self._recorded_at} of {len(self._recorded)} samples came within {timeout_s} s"
+        return self._recorded, self._record_start - self._play_start
+
+    def _play(self, frames: int) -> None:
+        chunk = self._played[self._at : self._at + frames] if self._rolling else self._played[:0]
+        if self._rolling:
+            if self._play_start is None:
+                self._play_start = self._player.last_frame_time
+            self._at += frames
+        for channel, port in enumerate(self._outputs):
+            buffer = port.get_array()
+            buffer[: len(chunk)] = chunk[:, channel]
+            buffer[len(chunk) :] = 0
+
+    def _record(self, frames: int) -> None:
+        if not self._rolling:
+            return
+        if self._record_start is None:
+            self._record_start = self._recorder.last_frame_time
+        length = min(frames, len(self._recorded) - self._recorded_at)
+        for channel, port in enumerate(self._inputs):
+            self._recorded[self._recorded_at : self._recorded_at + length, channel] = port.get_array()[
+                :length
+            ]
+        self._recorded_at += length
+        if self._recorded_at == len(self._recorded):
+            self._done.set()
