@@ -33,16 +33,26 @@ def portaudio() -> None:
         _absent("PortAudio (Debian: libportaudio2)")
 
 
-@pytest.fixture
-def jack(portaudio: None, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A JACK server of its own, gone after the test."""
+def _server(name: str) -> contextlib.AbstractContextManager[Server]:
     if not shutil.which("jackd"):
         _absent("the JACK server (Debian: jackd2)")
     try:
         import jack as _  # noqa: F401
     except (ImportError, OSError) as error:
         _absent(f"JACK-Client ({error})")
-    with jack_server(f"diffvs{os.getpid()}") as server:
+    return jack_server(f"diffvs-{name}-{os.getpid()}")
+
+
+@pytest.fixture(scope="module")
+def jack(portaudio: None) -> Iterator[Server]:
+    with _server("shared") as server:
+        yield server
+
+
+@pytest.fixture
+def doomed_jack(portaudio: None) -> Iterator[Server]:
+    """A server of its own, for a test that harms it."""
+    with _server("doomed") as server:
         yield server
 
 
@@ -127,4 +137,10 @@ class App:
 @pytest.fixture
 def app(jack: Server) -> Iterator[App]:
     with App(jack.environment) as app:
+        yield app
+
+
+@pytest.fixture
+def doomed_app(doomed_jack: Server) -> Iterator[App]:
+    with App(doomed_jack.environment) as app:
         yield app

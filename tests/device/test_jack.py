@@ -26,6 +26,7 @@ RATE, N_FFT, HOP = 44_100, 2_048, 1_024
 IDENTITY_DB = -120.0  # what float32 leaves of a transform and its inverse
 JACK_HOST = "JACK Audio Connection Kit"
 PAIR = ("--input", f"virtmic {JACK_HOST}", "--output", f"virtspk {JACK_HOST}")
+SYSTEM = ("--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}")
 
 
 def expected_delay(block: int, slack: int = 0) -> int:
@@ -96,9 +97,9 @@ def test_a_recording_holds_both_parts_aligned(app: App, studio: Studio, tmp_path
     assert residual_db(played[first : first + len(sent)], sent) < IDENTITY_DB
 
 
-def test_a_killed_program_leaves_readable_recordings(app: App, studio: Studio, tmp_path: Path):
-    process = app.start(*PAIR, "--model", "identity", "--record", str(tmp_path))
-    studio.run(noise(2 * RATE), freewheel=False)
+def test_a_killed_program_leaves_readable_recordings(doomed_app: App, tmp_path: Path):
+    process = doomed_app.start(*SYSTEM, "--model", "identity", "--record", str(tmp_path))
+    time.sleep(2.0)
     process.kill()
     process.wait()
     for name in ("vocals.wav", "accompaniment.wav"):
@@ -107,7 +108,7 @@ def test_a_killed_program_leaves_readable_recordings(app: App, studio: Studio, t
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_with_a_summary(app: App, jack: Server, number: int):
-    process = app.start("--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}")
+    process = app.start(*SYSTEM)
     time.sleep(0.3)
     words = app.finish(process, number)
     assert "played" in words
@@ -115,14 +116,14 @@ def test_signals_end_it_with_a_summary(app: App, jack: Server, number: int):
 
 
 def test_seconds_end_it(app: App, jack: Server):
-    process = app.start("--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}", "--seconds", "1")
+    process = app.start(*SYSTEM, "--seconds", "1")
     words = app.wait(process)
     assert f"played {math.ceil(RATE / HOP) * HOP / RATE:.2f} s" in words  # to the end of the block
 
 
 def test_the_latency_budget_is_the_sum_of_its_parts(app: App, jack: Server):
     process = app.start(
-        "--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}", "--block-size", "441"
+        *SYSTEM, "--block-size", "441"
     )
     parts = {
         line[:14].strip(): int(line[14:].split()[0]) for line in app.introduction if line.endswith("ms\n")
@@ -135,18 +136,19 @@ def test_the_latency_budget_is_the_sum_of_its_parts(app: App, jack: Server):
     assert total == sum(parts.values())
 
 
-def test_a_server_that_dies_is_reported(app: App, jack: Server):
-    process = app.start("--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_that_dies_is_reported(doomed_app: App, doomed_jack: Server, number: int):
+    process = doomed_app.start(*SYSTEM)
     time.sleep(0.3)
-    jack.process.kill()
-    words = app.wait(process, code=2)
+    doomed_jack.process.send_signal(number)
+    words = doomed_app.wait(process, code=2)
     assert "the audio device is gone" in words
     assert "played" in words
 
 
 def test_a_refused_rate_names_the_good_one(app: App, jack: Server):
     words = app.refused(
-        "--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}", "--sample-rate", "48000"
+        *SYSTEM, "--sample-rate", "48000"
     )
     assert "does not run at 48000 Hz" in words
     assert "--sample-rate 44100" in words
