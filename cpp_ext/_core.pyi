@@ -89,7 +89,14 @@ class AudioPort:
     wait_for_worker: bool
     stop_after: int
     def __init__(
-        self, *, channels: int, latency: int, max_block: int, ring_samples: int, ramp_samples: int, fade_samples: int
+        self,
+        *,
+        channels: int,
+        latency: int,
+        max_block: int,
+        ring_samples: int,
+        ramp_samples: int,
+        fade_samples: int,
     ) -> None: ...
     def process(self, input: NDArray[np.float32], output: NDArray[np.float32]) -> None: ...
     def wait_mixture(self, samples: int, timeout_s: float) -> bool: ...

@@ -33,7 +33,9 @@ def sanitizer_works(variant: str, environment: dict[str, str]) -> bool:
         program = Path(folder) / "program"
         source = program.with_suffix(".cpp")
         source.write_text("int main() {}\n")
-        build = subprocess.run([compiler, FLAGS[variant], str(source), "-o", str(program)], capture_output=True)
+        build = subprocess.run(
+            [compiler, FLAGS[variant], str(source), "-o", str(program)], capture_output=True
+        )
         return build.returncode == 0 and subprocess.run([str(program)], capture_output=True).returncode == 0
 
 

@@ -42,9 +42,9 @@ private:
         auto rest = n_fft / 2;
         for (const std::size_t factor : {2u, 3u, 5u})
             while (rest > 0 && rest % factor == 0) rest /= factor;
-        if (n_fft % 2 != 0 || rest != 1 || n_fft > (1u << 24))
+        if (n_fft < 4 || n_fft % 2 != 0 || rest != 1 || n_fft > (1u << 24))
             throw std::invalid_argument("n_fft is " + std::to_string(n_fft) +
-                                        "; it must be 2 times a product of 2s, 3s and 5s, for example 2048");
+                                        "; it must be 2 times a product of 2s, 3s and 5s, such as 2048");
         return static_cast<int>(n_fft);
     }
 
