@@ -114,6 +114,14 @@ def test_a_second_run_downloads_nothing(tmp_path, manifest):
     assert apt.downloads == []
 
 
+def test_a_lost_file_is_fetched_again(tmp_path, manifest):
+    run(tmp_path, manifest, FakeApt(), "--yes")
+    (tmp_path / "out/music/zipped/music/b.ogg").unlink()
+    apt = FakeApt()
+    assert run(tmp_path, manifest, apt, "--yes") == 0
+    assert apt.downloads == ["zipped"]
+
+
 def test_a_failed_package_leaves_the_others_and_is_fetched_next_time(tmp_path, manifest, capsys):
     assert run(tmp_path, manifest, FakeApt(broken=["plain"]), "--yes") == 3
     assert "plain left out: plain: connection lost" in capsys.readouterr().err
