@@ -12,6 +12,7 @@ from pathlib import Path
 
 from devtools import system
 from devtools.environment import Environment, prepare, say
+from devtools.system import SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
 TO_LISTEN = {"cpu", "demo"}
@@ -133,8 +134,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Sets up this checkout in .venv (the first time: minutes) and runs it. "
         "Start with: python3 dev.py demo",
         epilog="Further arguments go on to demo, test (to pytest), sanitize and bench, for example: "
-        "python3 dev.py test -k ring. Everything is installed in .venv; only for root on Debian or Ubuntu are "
-        "missing system packages installed too.",
+        "python3 dev.py test -k ring. Everything is installed in .venv; only for root on Debian are missing "
+        "system packages installed too.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
@@ -163,6 +164,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{args.command} takes no {' '.join(rest)}; see: dev.py {args.command} --help")
     try:
         return COMMANDS[args.command](Environment(ROOT), args, rest)
+    except SetupError as error:
+        print(f"dev.py: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nStopped; the same command goes on from here.", file=sys.stderr)
         return 130

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from devtools import system
+from devtools.system import SetupError
 
 # What [build-system] in pyproject.toml requires. Kept in .venv: rebuilding cpp_ext then needs no network.
 BUILD_TOOLS = ("setuptools>=77", "pybind11>=3,<4", "cmake>=3.25,<5", "ninja")
@@ -100,7 +101,7 @@ def prepare(env: Environment, extras: set[str]) -> None:
     """Makes or mends .venv until it holds `extras` and the built cpp_ext; returns at once when it does."""
     builds = env.onnx_builds()
     if builds == ONNX_BUILDS:
-        sys.exit(
+        raise SetupError(
             "Both onnxruntime and onnxruntime-gpu are in .venv, where they overwrite each other; run: "
             "python3 dev.py clean, then python3 dev.py setup (or setup --gpu)"
         )
@@ -133,7 +134,7 @@ def _create(env: Environment) -> None:
     env.write_stamp()
     base = getattr(sys, "_base_executable", sys.executable)  # not the virtual environment we may be run from
     if subprocess.run([base, "-m", "venv", str(env.path)], check=False).returncode:
-        sys.exit("Python could not make .venv (its words are above).")
+        raise SetupError("Python could not make .venv (its words are above).")
 
 
 def _install(env: Environment, extras: set[str]) -> None:
@@ -148,7 +149,7 @@ def _install(env: Environment, extras: set[str]) -> None:
     try:
         pip(env, "install", *BUILD_TOOLS)
         pip(env, *EDITABLE, f"{env.root}[{names}]", "-c", str(env.root / "constraints.txt"))
-    except SystemExit:
+    except SetupError:
         if "extras" in stamp:  # pip stops before it changes anything: what worked goes on working
             env.write_stamp(**{key: stamp[key] for key in stamp if key != "checkout"})
         raise
@@ -167,7 +168,7 @@ def _build(env: Environment) -> None:
 
 
 def pip(env: Environment, *arguments: str) -> None:
-    """Runs the pip of .venv in full view; when it fails, ends with one sentence that says why."""
+    """Runs the pip of .venv in full view; SetupError says in one sentence why it failed."""
     process = subprocess.Popen(
         [str(env.python), "-m", "pip", *arguments], stderr=subprocess.PIPE, text=True, errors="replace"
     )
@@ -177,7 +178,7 @@ def pip(env: Environment, *arguments: str) -> None:
         sys.stderr.write(line)
         errors += line
     if process.wait():
-        sys.exit(diagnosis(errors))
+        raise SetupError(diagnosis(errors))
 
 
 def diagnosis(errors: str) -> str:
@@ -197,4 +198,4 @@ def diagnosis(errors: str) -> str:
             "cpp_ext did not compile (the compiler's words are above): it needs C++20, so g++ 10, clang 13, "
             "Visual Studio 2019 or newer."
         )
-    return "pip failed (its words are above); what worked before still does."
+    return "pip failed (its words are above)."

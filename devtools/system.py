@@ -9,6 +9,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
+
+class SetupError(Exception):
+    """What keeps this checkout from being set up; the text says what to do."""
+
+
 NEEDS = {
     "compiler": "a C++ compiler",
     "headers": "the C headers of Python",
@@ -101,11 +106,11 @@ def install(needs: list[str]) -> None:
 
 
 def require(needs: list[str]) -> None:
-    """Ends with a sentence when the machine lacks one of `needs` and it cannot be installed from here."""
+    """Raises SetupError when the machine lacks one of `needs` and it cannot be installed from here."""
     install(needs)
     if lacking := missing(needs):
         what = " and ".join(NEEDS[need] for need in lacking)
-        sys.exit(f"Diff-VS needs {what}, which this machine does not have; {advice(lacking)}")
+        raise SetupError(f"Diff-VS needs {what}, which this machine does not have; {advice(lacking)}")
 
 
 def suggest(need: str, without: str) -> None:
