@@ -20,9 +20,7 @@ class SpectrumConfig:
     bins: int = 1_024  # the lowest ones are kept, the rest is silence in the estimate
     exponent: float = 0.5  # amplitude transformation |X| -> scale * |X|^exponent
     scale: float = 7.0  # brings the vocals' standard deviation to about sigma_data
-    peak_normalise: bool = (
-        False  # divide by the mixture's peak first (offline only: a live stream has no peak yet)
-    )
+    peak_normalise: bool = False  # divide by the mixture's peak first; a live stream does not know its peak
 
     def __post_init__(self) -> None:
         if self.n_fft % self.hop_length:
@@ -90,17 +88,42 @@ class CausalUNetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DdpmppConfig:
-    """The paper's family: EDM's DDPM++ U-Net over the whole time-frequency image, not causal."""
+    """The paper's family: the DDPM++ U-Net of Karras et al. (2022) over the whole time-frequency image.
+
+    It sees a window of some seconds at once, so it is not causal. docs/network.md says which of these values
+    are the paper's and which are ours.
+    """
 
     kind: Literal["window"] = "window"
-    bands: int = 1
-    width: int = 128
-    multipliers: tuple[int, ...] = (2, 2, 2)
-    blocks: int = 4
+    bands: int = 1  # equal-width bands, stacked as channels
+    width: int = 128  # channels of the first convolution; the embedding of the noise level is 4 times wider
+    multipliers: tuple[int, ...] = (2, 2, 2)  # channels of each level, in widths
+    blocks: int = 4  # residual blocks per level of the encoder; the decoder has one more
     attention: Literal["pixel", "dual-path"] = "pixel"
-    attention_level: int = 1
+    attention_level: int = 1  # attention stands in the blocks of this level, and once in the middle
+    heads: int = 1
     dropout: float = 0.10
-    lookahead_frames: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width < 4 or self.width % 4:
+            raise ValueError(f"width must be a multiple of 4, got {self.width}")
+        if not 0 <= self.attention_level < len(self.multipliers):
+            raise ValueError(
+                f"attention_level must lie in 0..{len(self.multipliers) - 1}, got {self.attention_level}"
+            )
+        for channels in (self.width * self.multipliers[i] for i in (self.attention_level, -1)):
+            if channels % (2 * self.heads):
+                raise ValueError(f"{channels} channels do not split into {self.heads} heads of even size")
+
+    @property
+    def lookahead_frames(self) -> int:
+        """None: a window holds its future already."""
+        return 0
+
+    @property
+    def frame_multiple(self) -> int:
+        """A window is so many frames long, or a multiple of it: every level halves it."""
+        return 1 << (len(self.multipliers) - 1)
 
 
 NetworkConfig = CausalUNetConfig | DdpmppConfig
@@ -122,9 +145,22 @@ class ModelConfig:
         return self.segment_frames * self.spectrum.hop_length
 
 
-PRESETS: dict[str, ModelConfig] = {
-    "live": ModelConfig(name="live", network=CausalUNetConfig()),
-    "tiny": ModelConfig(
+# The representation of the authors' earlier Moises-Light (https://arxiv.org/abs/2510.06785); 256 frames are
+# 6 seconds. The scales bring the standard deviation of our own vocals, so transformed, to sigma_data.
+_LINEAR = SpectrumConfig(n_fft=6_144, bins=2_048, exponent=1.0, scale=24.0)
+_NORMALISED = SpectrumConfig(n_fft=6_144, bins=2_048, exponent=0.334, scale=4.0, peak_normalise=True)
+# The defaults of Karras et al. (2022) and the paper's 7 steps. To what the paper tunes rho is not known.
+_PAPER_EDM = EdmConfig(
+    sigma_min=0.002, sigma_max=80.0, rho=7.0, p_mean=-1.2, p_std=1.2, share_at_max=0.0, steps=7
+)
+
+_MODELS = (
+    ModelConfig(name="live", network=CausalUNetConfig()),
+    ModelConfig(
+        name="live-large",
+        network=CausalUNetConfig(widths=(160, 192, 256, 320), blocks=2, embedding=512),
+    ),
+    ModelConfig(
         name="tiny",
         network=CausalUNetConfig(
             widths=(8, 16), dilations=(1, 2), middle_dilations=(2, 1), bands=4, embedding=16
@@ -132,4 +168,27 @@ PRESETS: dict[str, ModelConfig] = {
         spectrum=SpectrumConfig(n_fft=256, hop_length=128, bins=128),
         segment_frames=32,
     ),
-}
+    ModelConfig(name="ddpmpp", network=DdpmppConfig(), spectrum=_LINEAR, edm=_PAPER_EDM, segment_frames=256),
+    ModelConfig(
+        name="ddpmpp-norm",
+        network=DdpmppConfig(bands=4),
+        spectrum=_NORMALISED,
+        edm=_PAPER_EDM,
+        segment_frames=256,
+    ),
+    ModelConfig(
+        name="paper",
+        network=DdpmppConfig(bands=4, attention="dual-path", heads=4),
+        spectrum=_NORMALISED,
+        edm=_PAPER_EDM,
+        segment_frames=256,
+    ),
+    ModelConfig(
+        name="tiny-window",
+        network=DdpmppConfig(bands=4, width=4, multipliers=(1, 2), blocks=1, attention="dual-path", heads=2),
+        spectrum=SpectrumConfig(n_fft=512, hop_length=128, bins=128, peak_normalise=True),
+        edm=EdmConfig(steps=2),
+        segment_frames=32,
+    ),
+)
+PRESETS: dict[str, ModelConfig] = {model.name: model for model in _MODELS}

@@ -1,18 +1,20 @@
 """Karras et al. (2022), "Elucidating the Design Space of Diffusion-Based Generative Models", by equation.
 
 https://arxiv.org/abs/2206.00364. The data y are vocals, x = y + n is what the network sees, and the mixture
-is a condition: it is concatenated, and the head multiplies it by a complex mask before preconditioning.
+is a condition: it is concatenated, and the live network's head also multiplies it by a complex mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from diffvs.config import CausalUNetConfig, EdmConfig, ModelConfig
+from diffvs.ddpmpp import DdpmppUNet
 from diffvs.layers import Context, StateShapes
 from diffvs.unet import CausalUNet
 
@@ -24,16 +26,27 @@ class Denoiser(nn.Module):
 
     Images are (b, 4, bins, t), sigma is (b,). With look-ahead L, frame t of `noisy` and of the answer belongs
     to frame t - L of `mixture`: the network has heard L frames more than it answers for.
+
+    A causal network answers with a complex mask on the mixture and a residual, and carries its past in a
+    Context. A window network answers with the residual alone and has no past: its context stays empty.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        if not isinstance(config.network, CausalUNetConfig):
-            raise TypeError(f"preset {config.name} is not causal")
         self.config = config
         self.sigma_data = config.edm.sigma_data
         self.lookahead_frames = config.network.lookahead_frames
-        self.network = CausalUNet(8, 8, config.spectrum.bins, config.network)
+        bins, network = config.spectrum.bins, config.network
+        self.network: CausalUNet | DdpmppUNet = (
+            CausalUNet(8, 8, bins, network)
+            if isinstance(network, CausalUNetConfig)
+            else DdpmppUNet(8, 4, bins, network)
+        )
+
+    @property
+    def causal(self) -> bool:
+        """Whether frames may be fed as they come. If not, a window is answered as a whole."""
+        return isinstance(self.network, CausalUNet)
 
     def forward(
         self, noisy: Tensor, sigma: Tensor, mixture: Tensor, context: Context | None = None
@@ -42,15 +55,22 @@ class Denoiser(nn.Module):
         sigma = sigma[:, None, None, None]
         c_skip, c_out, c_in, c_noise = preconditioning(sigma, self.sigma_data)
         condition = mixture / self.sigma_data
-        output = self.network(torch.cat([c_in * noisy, condition], dim=1), c_noise.flatten(), context)
-        mask, residual = output.float().chunk(2, dim=1)
-        frames = condition.shape[-1]
-        condition = context.extend(condition, self.lookahead_frames)[..., :frames]
-        denoised: Tensor = c_skip * noisy + c_out * (complex_product(mask, condition) + residual)
+        image = torch.cat([c_in * noisy, condition], dim=1)
+        if isinstance(self.network, CausalUNet):
+            output = self.network(image, c_noise.flatten(), context).float()
+            mask, residual = output.chunk(2, dim=1)
+            frames = condition.shape[-1]
+            condition = context.extend(condition, self.lookahead_frames)[..., :frames]
+            answer = complex_product(mask, condition) + residual
+        else:
+            answer = self.network(image, c_noise.flatten()).float()
+        denoised: Tensor = c_skip * noisy + c_out * answer
         return denoised
 
     def state_shapes(self) -> list[tuple[int, int, int]]:
         """Shapes (channels, frequency, frames) of the past that a streaming call carries, in order."""
+        if not self.causal:
+            return []
         shapes = StateShapes()
         bins = self.config.spectrum.bins
         with torch.no_grad():
@@ -91,13 +111,41 @@ def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     Calls denoise(x, sigma) 2 * len(sigmas) - 3 times when sigmas ends in 0: the last step is Euler's.
     """
     for sigma, sigma_next in pairwise(sigmas):
-        slope = (x - denoise(x, _fill(x, sigma))) / sigma
-        x_next = x + (sigma_next - sigma) * slope
-        if sigma_next > 0:
-            slope_next = (x_next - denoise(x_next, _fill(x, sigma_next))) / sigma_next
-            x_next = x + (sigma_next - sigma) * (slope + slope_next) / 2
-        x = x_next
+        x = _heun_step(denoise, x, sigma, sigma_next)
     return x
+
+
+def stochastic_heun(
+    denoise: Denoise,
+    x: Tensor,
+    sigmas: Sequence[float],
+    noises: Iterable[Tensor],
+    churn: float,
+    churn_min: float = 0.0,
+    churn_max: float = math.inf,
+    noise_scale: float = 1.0,
+) -> Tensor:
+    """Like `heun`, but before each step noise is added and its level raised accordingly (algorithm 2).
+
+    `noises` holds one unit normal tensor like x per step. churn, churn_min, churn_max and noise_scale are
+    S_churn, S_min, S_max and S_noise of the paper; with churn 0 the answer is that of `heun`.
+    """
+    for (sigma, sigma_next), noise in zip(pairwise(sigmas), noises, strict=True):
+        gamma = min(churn / (len(sigmas) - 1), math.sqrt(2) - 1) if churn_min <= sigma <= churn_max else 0.0
+        sigma_hat = sigma * (1 + gamma)
+        x_hat = x + math.sqrt(sigma_hat**2 - sigma**2) * noise_scale * noise
+        x = _heun_step(denoise, x_hat, sigma_hat, sigma_next)
+    return x
+
+
+def _heun_step(denoise: Denoise, x: Tensor, sigma: float, sigma_next: float) -> Tensor:
+    """From noise level sigma to sigma_next, by the mean of the slopes at both ends."""
+    slope = (x - denoise(x, _fill(x, sigma))) / sigma
+    x_next = x + (sigma_next - sigma) * slope
+    if sigma_next > 0:
+        slope_next = (x_next - denoise(x_next, _fill(x, sigma_next))) / sigma_next
+        x_next = x + (sigma_next - sigma) * (slope + slope_next) / 2
+    return x_next
 
 
 def complex_product(a: Tensor, b: Tensor) -> Tensor:
