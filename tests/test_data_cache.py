@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import time
 
 import numpy as np
 import pytest
@@ -106,8 +108,35 @@ def test_an_interrupted_write_leaves_no_entry(tmp_path, monkeypatch):
             cache.add("train", entry(), tone(1))
     assert cache.entries("train") == []
     assert not cache.has("train", entry())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     cache.add("train", entry(), tone(1))
     assert len(cache.entries("train")) == 1
+
+
+def test_what_a_killed_build_left_is_swept_after_an_hour(tmp_path):
+    cache = Cache(tmp_path)
+    for name, age in (("old", 7200), ("young", 10)):
+        part = tmp_path / "train" / "k" / f".{name}.1.part"
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age,) * 2)
+    cache.sweep()
+    assert [path.name for path in tmp_path.rglob("*.part")] == [".young.1.part"]
+
+
+def test_a_cache_that_cannot_be_written_ends_with_one_sentence(tmp_path, capsys):
+    write(tmp_path / "voices" / "a.wav", seconds=0.2)
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    command = [
+        "--cache",
+        str(tmp_path / "cache"),
+        "--source",
+        f"vocals={tmp_path / 'voices'}",
+        "--workers",
+        "1",
+    ]
+    assert main(command) == 2
+    assert "the cache cannot be written" in capsys.readouterr().err
 
 
 def test_a_second_build_decodes_only_what_is_missing(tmp_path, monkeypatch):

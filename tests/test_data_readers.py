@@ -79,6 +79,9 @@ def test_folder_takes_bandwidths_from_its_manifest(tmp_path):
     limits = {found.song: found.stems[0].bandwidth_hz for found in read_folder(tmp_path, "vocals", "chant")}
     assert limits == {"a.wav": 8527, "sub/b.wav": 22_050}
     assert read_folder(tmp_path, "vocals", "synth")[1].stems[0].bandwidth_hz == 12_000
+    (tmp_path / "manifest.csv").write_text("file,bandwidth_hz\na.wav,high\n")
+    with pytest.raises(DataSetError, match="numbers in bandwidth_hz"):
+        read_folder(tmp_path, "vocals", "chant")
 
 
 def test_notes_are_joined_per_folder_and_estimates_give_only_vocals(tmp_path):

@@ -68,8 +68,8 @@ def impulse_response(rng: Rng) -> Audio:
 class FilterBank:
     """Frequency responses for crops of one length: random equalisers, BANK rooms and BANK widenings.
 
-    A crop comes with TAIL samples before it, so that the reverberation of what was sung earlier is in it. Rooms
-    and widenings are numbered; each is made when first asked for, always the same.
+    A crop comes with TAIL samples before it, so that the reverberation of what was sung earlier is in it.
+    Rooms and widenings are numbered; each is made when first asked for, always the same.
     """
 
     def __init__(self, samples: int) -> None:

@@ -7,11 +7,13 @@ stopped, and several builds may add to one cache while a reader has it open.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -104,12 +106,22 @@ class Cache:
         base.parent.mkdir(parents=True, exist_ok=True)
         # The process id keeps two builders of the same entry apart; the last rename wins, both are right.
         part = base.parent / f".{base.name}.{os.getpid()}.part"
-        with part.open("wb") as file:
-            np.save(file, np.rint(samples * (32767 / peak)).astype(np.int16))
-        part.replace(base.parent / f"{base.name}.npy")
-        part.write_text(json.dumps(dataclasses.asdict(stored)), encoding="utf-8")
-        part.replace(base.parent / f"{base.name}.json")
+        try:
+            with part.open("wb") as file:
+                np.save(file, np.rint(samples * (32767 / peak)).astype(np.int16))
+            part.replace(base.parent / f"{base.name}.npy")
+            part.write_text(json.dumps(dataclasses.asdict(stored)), encoding="utf-8")
+            part.replace(base.parent / f"{base.name}.json")
+        finally:
+            part.unlink(missing_ok=True)
         return stored
+
+    def sweep(self) -> None:
+        """Delete what builds that were killed more than an hour ago left half written."""
+        for part in self.root.rglob(".*.part"):
+            with contextlib.suppress(OSError):
+                if part.stat().st_mtime < time.time() - 3600:
+                    part.unlink()
 
     def entries(self, split: Split) -> list[Entry]:
         """All complete entries of a split, sorted by kind and name.

@@ -184,6 +184,7 @@ def progress_bar(console: Console) -> Progress:
 def prepare(root: Path, recordings: list[Recording], workers: int, console: Console) -> Counter[str]:
     """Fill the cache with progress; gives how many recordings were added, there already, or failed."""
     counts: Counter[str] = Counter()
+    Cache(root).sweep()
     jobs = [partial(add_recording, root, recording) for recording in recordings]
     with progress_bar(console) as progress:
         task = progress.add_task("decoding", total=len(jobs))
@@ -211,6 +212,14 @@ def vary(root: Path, variants: int, kinds: set[str], workers: int, console: Cons
             progress.advance(task)
 
 
+def at_least_one(text: str) -> int:
+    """An argument that counts processes."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} workers; at least 1 is needed")
+    return number
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; gives the exit code."""
     parser = argparse.ArgumentParser(
@@ -232,7 +241,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--vary", default="eif,estimated,notes", help="kinds to make them of (default: %(default)s)"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--workers", type=at_least_one, default=2, help="processes (default: 2)")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, soft_wrap=True)
     try:
@@ -243,6 +252,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         counts = prepare(options.cache, recordings, options.workers, console)
         vary(options.cache, options.variants, set(options.vary.split(",")), options.workers, console)
+    except OSError as error:
+        console.print(f"error: the cache cannot be written: {error}", style="red")
+        return 2
     except BrokenProcessPool:
         console.print(
             "error: a worker died, perhaps for want of memory; run again with --workers 1", style="red"

@@ -160,9 +160,11 @@ def _bandwidths(manifest: Path) -> dict[str, float]:
     if not manifest.is_file():
         return {}
     with manifest.open(newline="", encoding="utf-8") as file:
-        return {
-            row["file"]: float(row["bandwidth_hz"]) for row in csv.DictReader(file) if row.get("bandwidth_hz")
-        }
+        rows = [row for row in csv.DictReader(file) if row.get("bandwidth_hz")]
+    try:
+        return {row["file"]: float(row["bandwidth_hz"]) for row in rows}
+    except (KeyError, ValueError) as error:
+        raise DataSetError(f"{manifest} needs a column file and numbers in bandwidth_hz: {error}") from error
 
 
 def read_notes(folder: Path) -> list[Recording]:
