@@ -11,27 +11,41 @@ from stream.separator import BUNDLED_MODEL, IdentitySeparator, ModelError, Separ
 
 IDENTITY = "identity"  # the name of no model
 NO_MODEL = f"there is no {BUNDLED_MODEL.name}: nothing is separated, everything counts as vocals"
+NO_RUNTIME = (
+    "ONNX Runtime, which runs the models, cannot be loaded: pip install -e '.[cpu]' or, never both, '.[gpu]'"
+)
 
 
 def load_separator(
-    model: str | None, *, sample_rate: int | None = None, channels: int = 2, quality: str = "HQ"
+    model: str | None,
+    *,
+    sample_rate: int | None = None,
+    channels: int = 2,
+    quality: str = "HQ",
+    provider: str = "auto",
+    steps: int | None = None,
 ) -> tuple[Separator, str]:
     """A separator for `channels` channels at `sample_rate` (its own when None), and its name.
 
     `model` is a path or "identity"; None is the bundled model, or the identity where that is missing.
-    `quality` is soxr's, used where the rates differ. Raises ModelError.
+    `quality` is soxr's, used where the rates differ; `provider` and `steps` are for models only.
+    Raises ModelError.
     """
     if model is None:
         model = str(BUNDLED_MODEL) if BUNDLED_MODEL.is_file() else IDENTITY
-    separator = for_channels(_maker(model, sample_rate), channels)
+    separator = for_channels(_maker(model, sample_rate, provider, steps), channels)
     if sample_rate is not None and sample_rate != separator.sample_rate:
         separator = ResampledSeparator(separator, sample_rate, quality)
     return separator, Path(model).stem
 
 
-def _maker(model: str, sample_rate: int | None) -> Callable[[], Separator]:
+def _maker(model: str, sample_rate: int | None, provider: str, steps: int | None) -> Callable[[], Separator]:
     if model == IDENTITY:
         return lambda: IdentitySeparator(sample_rate=sample_rate or 44_100)  # any rate is its own
     if not Path(model).is_file():
         raise ModelError(f"there is no model file {model}: give the path of an .onnx file")
-    raise ModelError(f"cannot run {model}: this version has no ONNX support yet, give --model {IDENTITY}")
+    try:
+        from stream.diffusion import load  # only here: the identity needs no ONNX Runtime
+    except ImportError as error:
+        raise ModelError(f"{NO_RUNTIME} ({error})") from error
+    return lambda: load(Path(model), provider=provider, steps=steps)

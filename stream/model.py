@@ -1,0 +1,180 @@
+"""Runs an exported denoiser; the only file of the product that imports ONNX Runtime.
+
+Inputs, outputs and states are bound to fixed memory once. A state never passes through Python: each
+evaluation has two sets, reads one, writes the other, and swaps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from stream.separator import ModelError
+from stream.spec import METADATA_KEY, ModelSpec
+
+Image = NDArray[np.float32]  # (1, 4, bins, frames)
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+AUTO = ("cuda", "cpu")  # in this order; the others only on demand
+ON_DEVICE = {"cuda": "cuda", "tensorrt": "cuda"}  # providers whose states live in the memory of this device
+
+
+class OnnxModel:
+    """load, prepare, then for each chunk of frames: fill mixture and noisy, evaluate, take denoised."""
+
+    def __init__(self, path: Path, *, provider: str = "auto", threads: int = 1):
+        self._session, self.provider = _open(path, provider, threads)
+        self.spec = _read_spec(path, self._session)
+        _check_graph(path, self._session, self.spec)
+        self._device = ON_DEVICE.get(self.provider, "cpu")
+
+    def prepare(self, max_frames: int, sigmas: Sequence[float]) -> None:
+        """Allocates and binds for 1 to max_frames frames and one evaluation per sigma; runs each once."""
+        states = [tuple(self._zero_states() for _ in range(2)) for _ in sigmas]
+        levels = [np.full(1, sigma, np.float32) for sigma in sigmas]
+        memory = {
+            name: np.zeros(4 * self.spec.bins * max_frames, np.float32)
+            for name in ("mixture", "noisy", "denoised")
+        }
+        self._states, self._levels, self._memory = states, levels, memory
+        self._parity = [0] * len(states)
+        self._chunks = [self._bind(frames) for frames in range(1, max_frames + 1)]
+        for chunk in self._chunks:
+            for bindings in chunk.bindings:
+                for binding in bindings:
+                    self._session.run_with_iobinding(binding)
+        self.reset()
+
+    def reset(self) -> None:
+        """Silence has come before."""
+        for pair in self._states:
+            for states in pair:
+                for state, shape in zip(states, self.spec.states.values(), strict=True):
+                    state.update_inplace(np.zeros((1, *shape), np.float32))
+
+    def mixture(self, frames: int) -> Image:
+        """Where the network reads a chunk of so many frames from."""
+        return self._chunks[frames - 1].mixture
+
+    def evaluate(self, noisy: Image, evaluation: int) -> Image:
+        """D(noisy) at the evaluation's sigma for what lies in `mixture`; overwritten by the next."""
+        chunk = self._chunks[noisy.shape[-1] - 1]
+        np.copyto(chunk.noisy, noisy)
+        parity = self._parity[evaluation]
+        self._session.run_with_iobinding(chunk.bindings[evaluation][parity])
+        self._parity[evaluation] = 1 - parity
+        return chunk.denoised
+
+    def _zero_states(self) -> list[ort.OrtValue]:
+        return [
+            ort.OrtValue.ortvalue_from_numpy(np.zeros((1, *shape), np.float32), self._device)
+            for shape in self.spec.states.values()
+        ]
+
+    def _bind(self, frames: int) -> _Chunk:
+        shape = (1, 4, self.spec.bins, frames)
+        views = {name: memory[: np.prod(shape)].reshape(shape) for name, memory in self._memory.items()}
+        bindings = [
+            tuple(self._bind_one(views, level, pair[parity], pair[1 - parity]) for parity in range(2))
+            for level, pair in zip(self._levels, self._states, strict=True)
+        ]
+        return _Chunk(**views, bindings=bindings)
+
+    def _bind_one(
+        self, views: dict[str, Image], level: Image, before: list[ort.OrtValue], after: list[ort.OrtValue]
+    ) -> ort.IOBinding:
+        binding = self._session.io_binding()
+        for name, array in (("mixture", views["mixture"]), ("noisy", views["noisy"]), ("sigma", level)):
+            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        denoised = views["denoised"]
+        binding.bind_output("denoised", "cpu", 0, np.float32, denoised.shape, denoised.ctypes.data)
+        for name, read, written in zip(self.spec.states, before, after, strict=True):
+            binding.bind_ortvalue_input(name, read)
+            binding.bind_ortvalue_output(f"next_{name}", written)
+        return binding
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """The bound memory for one number of frames, and a binding per evaluation and parity of its states."""
+
+    mixture: Image
+    noisy: Image
+    denoised: Image
+    bindings: list[tuple[ort.IOBinding, ...]]
+
+
+def _open(path: Path, provider: str, threads: int) -> tuple[ort.InferenceSession, str]:
+    """A session and the name of the provider that it really got. Raises ModelError."""
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}: give the path of an .onnx file")
+    if provider != "auto" and provider not in PROVIDERS:
+        raise ModelError(f"there is no provider {provider}: choose auto, {', '.join(PROVIDERS)}")
+    for name in AUTO if provider == "auto" else (provider,):
+        if PROVIDERS[name] in ort.get_available_providers():
+            session = _session(path, PROVIDERS[name], threads)
+            # ONNX Runtime falls back to the CPU without an exception: only the session knows what it got.
+            if session.get_providers()[0] == PROVIDERS[name]:
+                return session, name
+    raise ModelError(
+        f"the provider {provider} cannot be used here (this ONNX Runtime has "
+        f"{', '.join(_names(ort.get_available_providers()))}): install what it needs or give --provider cpu"
+    )
+
+
+def _session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is told by exceptions, not on stderr
+    # A thread that spins while it waits takes the core from the audio beside it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # ONNX Runtime has a dozen kinds, without a common base
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{path} is not a model that ONNX Runtime can load ({reason}): export it again"
+        ) from error
+
+
+def _read_spec(path: Path, session: ort.InferenceSession) -> ModelSpec:
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ModelError(
+            f"{path} is an ONNX file, but not one of this program's models: make one with python -m export"
+        )
+    try:
+        return ModelSpec.from_json(metadata[METADATA_KEY])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _check_graph(path: Path, session: ort.InferenceSession, spec: ModelSpec) -> None:
+    """Names and fixed sizes of the graph's inputs must be those of the description."""
+    expected: dict[str, list[Any]] = {name: [1, 4, spec.bins, None] for name in ("mixture", "noisy")}
+    expected |= {"sigma": [1]} | {name: [1, *shape] for name, shape in spec.states.items()}
+    found = {
+        item.name: [size if isinstance(size, int) else None for size in item.shape]
+        for item in session.get_inputs()
+    }
+    outputs = {item.name for item in session.get_outputs()}
+    if found != expected or outputs != {"denoised", *(f"next_{name}" for name in spec.states)}:
+        raise ModelError(f"{path}: the graph and its description do not fit together: export the model again")
+
+
+def _names(providers: Sequence[str]) -> list[str]:
+    return [name for name, full in PROVIDERS.items() if full in providers]
