@@ -11,10 +11,11 @@ import soundfile as sf
 from data_files import make_eif, make_moises, make_musdb, tone, write
 from rich.console import Console
 
-from diffvs.data import prepare as prepare_module
+from diffvs.data import decode as decode_module
 from diffvs.data.audio import AudioError, read_audio
 from diffvs.data.cache import LEVEL_BLOCK, Cache, Entry, HeldOutError, block_levels
-from diffvs.data.prepare import add_recording, find_recordings, main
+from diffvs.data.decode import add_recording
+from diffvs.data.prepare import find_recordings, main
 from diffvs.data.readers import read_eif, read_moises, read_musdb
 from diffvs.data.validation import validation_songs
 
@@ -143,9 +144,9 @@ def test_a_second_build_decodes_only_what_is_missing(tmp_path, monkeypatch):
     recordings = read_musdb(make_musdb(tmp_path / "musdb"))
     assert add_recording(tmp_path / "cache", recordings[0]).state == "added"
     decoded = []
-    real = prepare_module.decode_recording
+    real = decode_module.decode_recording
     monkeypatch.setattr(
-        prepare_module, "decode_recording", lambda song: decoded.append(song.song) or real(song)
+        decode_module, "decode_recording", lambda song: decoded.append(song.song) or real(song)
     )
     states = [add_recording(tmp_path / "cache", recording).state for recording in recordings]
     assert states == ["there", "added"]

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.cache import Cache
 from diffvs.data.examples import ExampleMaker, Recipe
-from diffvs.data.prepare import start_worker
+from diffvs.data.workers import start_worker
 
 
 class Batch(NamedTuple):

@@ -6,30 +6,22 @@ Sources are KIND=FOLDER; a bundle is a folder with the subfolders eif, chant, no
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import random
-import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from diffvs.data.audio import SAMPLE_RATE, Audio, AudioError, read_audio
-from diffvs.data.cache import Cache, Entry, HeldOutError
+from diffvs.data.cache import Cache, HeldOutError
+from diffvs.data.decode import add_recording
 from diffvs.data.readers import (
     DataSetError,
     Recording,
-    Stem,
     read_eif,
     read_estimated,
     read_folder,
@@ -38,8 +30,7 @@ from diffvs.data.readers import (
     read_notes,
 )
 from diffvs.data.variants import add_variant
-
-T = TypeVar("T")
+from diffvs.data.workers import in_workers
 
 READERS: dict[str, Callable[[Path], list[Recording]]] = {
     "eif": read_eif,
@@ -54,99 +45,6 @@ READERS: dict[str, Callable[[Path], list[Recording]]] = {
     "moises": read_moises,
 }
 BUNDLE = ("eif", "notes", "estimated", "synth", "chant")
-# Codecs pad: stems that differ by less are one length with a different tail.
-LENGTH_TOLERANCE = SAMPLE_RATE // 10
-NOTE_GAP = SAMPLE_RATE // 5
-
-
-@dataclass
-class Outcome:
-    """What became of one recording."""
-
-    song: str
-    state: str  # added, there, failed
-    notices: list[str] = field(default_factory=list)
-
-
-def entry_of(recording: Recording, stem: Stem) -> Entry:
-    """The cache entry of a stem, before it is decoded."""
-    name = f"{recording.song}/{stem.stem}"
-    source = stem.paths[0].parent if stem.joined else stem.paths[0]
-    return Entry(recording.kind, name, stem.role, recording.song, stem.stem, str(source), stem.bandwidth_hz)
-
-
-def decode_stem(stem: Stem) -> tuple[Audio, list[str]]:
-    """The summed (or joined) files of a stem as (samples, 2), and notices. Raises AudioError."""
-    parts, notices = [], []
-    for path in stem.paths:
-        samples, said = read_audio(path)
-        parts.append(samples)
-        notices += said
-    if stem.joined:
-        gap = np.zeros((NOTE_GAP, 2), dtype=np.float32)
-        return np.concatenate([piece for part in parts for piece in (part, gap)]), notices
-    shortest = min(map(len, parts))
-    return np.sum([part[:shortest] for part in parts], axis=0, dtype=np.float32), notices
-
-
-def decode_recording(recording: Recording) -> tuple[dict[str, Audio], list[str]]:
-    """All stems of a recording at one length. Raises AudioError for unreadable or unequal stems."""
-    if not recording.stems:
-        raise AudioError(
-            f"{recording.kind} {recording.song} names no stems (unreadable or partial description)"
-        )
-    stems, notices = {}, []
-    for stem in recording.stems:
-        stems[stem.stem], said = decode_stem(stem)
-        notices += said
-    lengths = {name: len(samples) for name, samples in stems.items()}
-    shortest, longest = min(lengths.values()), max(lengths.values())
-    if longest - shortest > LENGTH_TOLERANCE:
-        raise AudioError(f"{recording.kind} {recording.song}: stems of unequal length in samples: {lengths}")
-    if longest != shortest:
-        notices.append(f"{recording.song}: stems trimmed by {longest - shortest} samples to one length")
-    return {name: samples[:shortest] for name, samples in stems.items()}, notices
-
-
-def add_recording(root: Path, recording: Recording) -> Outcome:
-    """Decode one recording into the cache, in a worker process; what is wrong with it is told, not raised."""
-    cache = Cache(root)
-    entries = {stem.stem: entry_of(recording, stem) for stem in recording.stems}
-    if entries and all(cache.has(recording.split, entry) for entry in entries.values()):
-        return Outcome(recording.song, "there")
-    try:
-        stems, notices = decode_recording(recording)
-    except (AudioError, MemoryError) as error:
-        return Outcome(recording.song, "failed", [str(error)])
-    refusals = [add_stem(cache, recording, entries[name], samples) for name, samples in stems.items()]
-    notices += [refusal for refusal in refusals if refusal]
-    return Outcome(recording.song, "failed" if all(refusals) else "added", notices)
-
-
-def add_stem(cache: Cache, recording: Recording, entry: Entry, samples: Audio) -> str:
-    """Store one stem; gives why it was refused, or nothing."""
-    try:
-        cache.add(recording.split, entry, samples)
-    except (AudioError, HeldOutError) as error:
-        return str(error)
-    return ""
-
-
-def in_workers(jobs: Sequence[Callable[[], T]], workers: int) -> Iterator[T]:
-    """Results of jobs done in worker processes, in any order."""
-    pool = ProcessPoolExecutor(workers, initializer=start_worker)
-    try:
-        for done in as_completed([pool.submit(job) for job in jobs]):
-            yield done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def start_worker() -> None:
-    """Leave Ctrl-C to the parent, and take the lowest priority where the system has priorities."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(19)
 
 
 def find_recordings(sources: list[str]) -> list[Recording]:
