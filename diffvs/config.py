@@ -158,7 +158,8 @@ _MODELS = (
     ModelConfig(name="live", network=CausalUNetConfig()),
     ModelConfig(
         name="live-large",
-        network=CausalUNetConfig(widths=(160, 192, 256, 320), blocks=2, embedding=512),
+        network=CausalUNetConfig(bands=16, widths=(128, 192, 256, 320), blocks=2, embedding=512),
+        segment_frames=256,
     ),
     ModelConfig(
         name="tiny",

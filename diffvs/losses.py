@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffvs.config import ModelConfig
+from diffvs.config import CausalUNetConfig, ModelConfig
 from diffvs.edm import loss_weight
 from diffvs.spectrum import expand, modulus
 
@@ -39,14 +39,16 @@ def training_loss(
     """Mean over the batch; images are (b, 4, bins, t), sigma and loss_bins (b,).
 
     Bins from loss_bins[i] on say nothing about example i: its vocals are band-limited there. Every example's
-    loss depends on that example alone, so a batch may be split over processes.
+    loss depends on that example alone, so a batch may be split over processes. An example with loss_bins 0
+    counts for nothing.
     """
+    settling = SETTLING_FRAMES if isinstance(config.network, CausalUNetConfig) else 0
     bins = torch.arange(target.shape[2], device=target.device)
     known = (bins < loss_bins[:, None])[:, None, :, None]
     estimate, target, mixture = (
-        torch.where(known, image, 0.0)[..., SETTLING_FRAMES:] for image in (estimate, target, mixture)
+        torch.where(known, image, 0.0)[..., settling:] for image in (estimate, target, mixture)
     )
-    share = loss_bins / target.shape[2]
+    share = loss_bins.clamp(min=1) / target.shape[2]
 
     squared = (estimate - target).square().mean((1, 2, 3)) / share
     denoising = (loss_weight(sigma, config.edm.sigma_data) * squared).mean()

@@ -15,9 +15,10 @@ from torch.nn import functional as F  # noqa: N812
 
 from diffvs.edm import Denoiser, heun, karras_sigmas
 from diffvs.layers import Context
-from diffvs.spectrum import analyse, synthesise
+from diffvs.spectrum import analyse, level, synthesise
 
 NOISE_SEED = 2604_01120
+Progress = Callable[[int], None]  # told how many samples are done
 
 
 def frame_noise(first: int, frames: int, bins: int, seed: int = NOISE_SEED) -> Tensor:
@@ -71,7 +72,7 @@ def separate_causal(
     denoiser: Denoiser,
     waveform: Tensor,
     sigmas: Sequence[float],
-    progress: Callable[[int], None] = lambda samples: None,
+    progress: Progress = lambda samples: None,
     piece_frames: int = 512,
 ) -> Tensor:
     """Vocals (2, samples) of a waveform (2, samples) at the model's rate, aligned to the sample."""
@@ -89,3 +90,53 @@ def separate_causal(
         progress(min((start + piece_frames) * hop, samples))
     vocals = torch.cat(pieces, dim=-1)[..., lookahead:]
     return synthesise(vocals, spectrum)[0, :, :samples].clone()
+
+
+@torch.inference_mode()
+def separate_windows(
+    denoiser: Denoiser,
+    waveform: Tensor,
+    sigmas: Sequence[float],
+    progress: Progress = lambda samples: None,
+) -> Tensor:
+    """The same for a network that sees a window at once: windows overlap by half and are cross-faded.
+
+    The noise of a frame is a function of its number in the song, so that windows share it where they overlap.
+    """
+    spectrum, samples = denoiser.config.spectrum, waveform.shape[1]
+    whole = denoiser.config.segment - spectrum.latency  # the rest of a window lacks the frames behind it
+    stride = whole // 2 // spectrum.hop_length * spectrum.hop_length
+    starts = range(0, max(samples - whole, 0) + stride, stride)
+    padded = F.pad(waveform, (0, starts[-1] + denoiser.config.segment - samples))
+    fade = torch.hann_window(whole + 2, periodic=False, device=waveform.device)[1:-1]
+    vocals, weight = torch.zeros_like(padded), torch.zeros_like(padded[0])
+    for start in starts:
+        mixture = padded[None, :, start : start + denoiser.config.segment]
+        estimate = _separate_window(denoiser, mixture, sigmas, start // spectrum.hop_length)
+        vocals[:, start : start + whole] += fade * estimate[:, :whole]
+        weight[start : start + whole] += fade
+        progress(min(start + whole, samples))
+    return vocals[:, :samples] / weight[:samples]
+
+
+def _separate_window(
+    denoiser: Denoiser, mixture: Tensor, sigmas: Sequence[float], first_frame: int
+) -> Tensor:
+    """Vocals (2, segment) of one window (1, 2, segment) whose first frame has that number in the song."""
+    spectrum = denoiser.config.spectrum
+    loudness = level(mixture, spectrum)
+    image = analyse(mixture / loudness, spectrum)
+    noise = frame_noise(first_frame, image.shape[-1], image.shape[2]).to(image.device)
+    vocals = heun(lambda x, sigma: denoiser(x, sigma, image), noise * sigmas[0], sigmas)
+    return (synthesise(vocals, spectrum) * loudness)[0]
+
+
+def separate(
+    denoiser: Denoiser,
+    waveform: Tensor,
+    sigmas: Sequence[float],
+    progress: Progress = lambda samples: None,
+) -> Tensor:
+    """Vocals (2, samples) of a waveform (2, samples) at the model's rate, whatever kind of model it is."""
+    method = separate_causal if denoiser.causal else separate_windows
+    return method(denoiser, waveform, sigmas, progress)

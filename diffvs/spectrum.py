@@ -16,12 +16,24 @@ from torch.nn import functional as F  # noqa: N812  (PyTorch's own convention)
 from diffvs.config import SpectrumConfig
 
 TINY = 1e-8  # keeps the gradient of |X|^exponent finite at silence; -80 dB below a compressed amplitude of 1
+QUIET = 1e-3  # peak of a mixture that is as good as silent: -60 dBFS
 
 
 def window(config: SpectrumConfig, device: torch.device | None = None) -> Tensor:
     """Square-root periodic Hann, (n_fft,), scaled so that analysis times synthesis overlap-adds to 1."""
     overlap = config.n_fft / config.hop_length
     return torch.hann_window(config.n_fft, device=device).mul(2 / overlap).sqrt()
+
+
+def level(mixture: Tensor, config: SpectrumConfig) -> Tensor:
+    """What a mixture (b, 2, samples), and its vocals alike, is divided by before analysis: (b, 1, 1).
+
+    The peak of the mixture where the model asks for it (not less than QUIET, so that silence stays silent),
+    else 1.
+    """
+    if not config.peak_normalise:
+        return mixture.new_ones(len(mixture), 1, 1)
+    return mixture.abs().amax((1, 2), keepdim=True).clamp(min=QUIET)
 
 
 def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:
