@@ -51,12 +51,21 @@ def load(folder: Path) -> tuple[Denoiser, dict[str, Any]]:
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is not a checkpoint: it has no {name}")
     try:
-        config = config_from_json((folder / CONFIG).read_text())
+        config = config_from_json((folder / CONFIG).read_text(encoding="utf-8"))
         denoiser = Denoiser(config)
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8")) if (folder / FACTS).is_file() else {}
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError, OSError) as error:
+        raise ValueError(
+            f"the checkpoint {folder} does not describe a model of this version "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    try:
         denoiser.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, RuntimeError, TypeError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"the checkpoint {folder} cannot be read: {error}") from error
-    facts = json.loads((folder / FACTS).read_text()) if (folder / FACTS).is_file() else {}
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{folder / WEIGHTS} does not hold the weights of {config.name}: {reason}"
+        ) from error
     return denoiser.eval(), facts
 
 
