@@ -8,6 +8,7 @@ pushed through `process`, which runs the very same code.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -85,15 +86,17 @@ class Engine:
     def start(self) -> None:
         """Starts the worker. Nothing to do when not threaded."""
         if self._threaded and self._thread is None:
+            self._port.wait_for_worker = self._wait
             self._thread = threading.Thread(target=self._worker.run, name="separation", daemon=True)
             self._thread.start()
+            atexit.register(self.stop)  # a thread inside native code must not outlive the interpreter
 
     def stop(self) -> bool:
         """Ends the worker; False when it hangs: then it is left behind, and the engine is of no more use."""
-        self._port.wait_for_worker = False
         thread, self._thread = self._thread, None
         if thread is None:
             return True
+        atexit.unregister(self.stop)
         self._worker.stop()
         thread.join(STOP_S)
         return not thread.is_alive()
@@ -171,7 +174,6 @@ class Engine:
             fade_samples=max(1, round(FADE_S * rate)),
         )
         self._port.on_late = self._on_late
-        self._port.wait_for_worker = self._threaded and self._wait
         self._port.vocals_level, self._port.accompaniment_level = self._levels
         self._worker = Worker(
             self._port,

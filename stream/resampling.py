@@ -48,13 +48,16 @@ class ResampledSeparator:
         self.reset()
 
     def process(self, mixture: Audio) -> Audio:
-        self._mixture.push(self._to_model.resample_chunk(mixture))
-        hop = self._separator.hop_length
-        while hops := min(len(self._mixture) // hop, self._max_hops):
-            vocals = self._separator.process(self._mixture.pop(hops * hop))
-            early = min(self._to_drop, len(vocals))  # from before instant 0
-            self._to_drop -= early
-            self._vocals.push(self._from_model.resample_chunk(vocals[early:]))
+        # soxr gets one hop at a time: it hands out less than it could when it was given more at once.
+        for hop in mixture.reshape(-1, self.hop_length, self.channels):
+            self._mixture.push(self._to_model.resample_chunk(hop))
+        inner = self._separator.hop_length
+        while hops := min(len(self._mixture) // inner, self._max_hops):
+            vocals = self._separator.process(self._mixture.pop(hops * inner))
+            for hop in vocals.reshape(-1, inner, self.channels):
+                early = min(self._to_drop, inner)  # from before instant 0
+                self._to_drop -= early
+                self._vocals.push(self._from_model.resample_chunk(hop[early:]))
         return self._vocals.pop(len(mixture))
 
     def reset(self) -> None:

@@ -26,7 +26,7 @@ Tap = Callable[[Audio, Audio], None]  # mixture and vocals of the same instants,
 
 PAUSES_S = (0.05, 0.5, 2.0)  # before each new try after a crash
 HEALTHY_S = 10.0  # of audio without a crash, and earlier crashes are forgiven
-WAIT_S = 0.1  # how long a stop may go unnoticed
+WAIT_S = 0.02  # how long a stop may go unnoticed
 
 
 class Worker:
@@ -78,8 +78,9 @@ class Worker:
             self.state = "stopped"
 
     def stop(self) -> None:
-        """[control] Asks run() to return."""
+        """[control] Asks run() to return, and lets waiting audio go."""
         self._stop.set()
+        self._port.wait_for_worker = False
 
     def step(self) -> None:
         """Separates every whole hop there is. Exceptions of the separator pass through."""
@@ -137,9 +138,13 @@ class Worker:
         self._to_drop = self._separator.latency
         self._mixture.clear()
         self._delayed.clear()
-        while not self._port.resync(WAIT_S):
-            if self._stop.is_set():
-                return
+        waited_for = self._port.wait_for_worker
+        self._port.wait_for_worker = False  # audio that waits for vocals could not answer
+        while not self._port.resync(WAIT_S) and not self._stop.is_set():
+            pass
+        self._port.wait_for_worker = waited_for
+        if self._stop.is_set():  # asked last, for stop() also lets the audio go
+            self._port.wait_for_worker = False
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """A crash of `action` is followed by a pause and a restart, until there have been too many."""

@@ -1,4 +1,4 @@
-"""python -m stream.live over ALSA's file plug-in: a raw file for a microphone, one for a loudspeaker, no daemon.
+"""python -m stream.live over ALSA's file plug-in: a raw file for microphone, one for loudspeaker, no daemon.
 
 Nothing paces these devices, so the program waits for its worker (--wait) and must stop by itself (--seconds).
 """

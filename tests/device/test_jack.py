@@ -122,9 +122,7 @@ def test_seconds_end_it(app: App, jack: Server):
 
 
 def test_the_latency_budget_is_the_sum_of_its_parts(app: App, jack: Server):
-    process = app.start(
-        *SYSTEM, "--block-size", "441"
-    )
+    process = app.start(*SYSTEM, "--block-size", "441")
     parts = {
         line[:14].strip(): int(line[14:].split()[0]) for line in app.introduction if line.endswith("ms\n")
     }
@@ -147,9 +145,7 @@ def test_a_server_that_dies_is_reported(doomed_app: App, doomed_jack: Server, nu
 
 
 def test_a_refused_rate_names_the_good_one(app: App, jack: Server):
-    words = app.refused(
-        *SYSTEM, "--sample-rate", "48000"
-    )
+    words = app.refused(*SYSTEM, "--sample-rate", "48000")
     assert "does not run at 48000 Hz" in words
     assert "--sample-rate 44100" in words
 
