@@ -15,10 +15,18 @@ from types import TracebackType
 import numpy as np
 import soundfile
 
+from stream.quiet import quiet_stderr
 from stream.separator import Audio
 
 # float32 keeps what is louder than full scale; the others get the best they have.
-SUBTYPES = {"WAV": "FLOAT", "AIFF": "FLOAT", "CAF": "FLOAT", "W64": "FLOAT", "FLAC": "PCM_24"}
+SUBTYPES = {
+    "WAV": "FLOAT",
+    "RF64": "FLOAT",
+    "W64": "FLOAT",
+    "AIFF": "FLOAT",
+    "CAF": "FLOAT",
+    "FLAC": "PCM_24",
+}
 FORMATS = {".aif": "AIFF", ".oga": "OGG", ".opus": "OGG"}  # where the extension is not the name
 WAV_LIMIT = 4_000_000_000  # bytes: above it a WAV header cannot say how long the file is
 
@@ -37,7 +45,8 @@ class AudioReader:
         if not path.exists():
             raise AudioFileError(f"there is no file {path}")
         try:
-            self._file = soundfile.SoundFile(path)
+            with quiet_stderr():  # MP3s are commented on
+                self._file = soundfile.SoundFile(path)
         except (OSError, soundfile.SoundFileError) as error:
             raise AudioFileError(
                 f"cannot read {path}: {_reason(error)}; readable are {', '.join(sorted(readable_formats()))}"
@@ -55,7 +64,8 @@ class AudioReader:
         done = 0
         while True:
             try:
-                got = self._file.read(out=block)
+                with quiet_stderr():
+                    got = self._file.read(out=block)
             except (OSError, soundfile.SoundFileError) as error:
                 raise AudioFileError(f"{self.path} is damaged: {_reason(error)}") from error
             if not len(got):
@@ -82,14 +92,12 @@ class AudioWriter:
 
     def __init__(self, path: Path, *, sample_rate: int, channels: int, samples: int):
         self.path = path
-        major = self._format(path, samples * channels * 4)
-        subtype = SUBTYPES.get(major, SUBTYPES["WAV"] if major == "RF64" else None)
-        if path.suffix.lower() == ".opus":
-            subtype = "OPUS"
         if path.is_dir():
             raise AudioFileError(f"cannot write {path}: it is a folder")
         if not path.parent.is_dir():
             raise AudioFileError(f"cannot write {path}: there is no folder {path.parent}")
+        major = self._format(path, samples * channels * 4)
+        subtype = "OPUS" if path.suffix.lower() == ".opus" else SUBTYPES.get(major)
         try:
             descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
             os.close(descriptor)
@@ -138,7 +146,7 @@ class AudioWriter:
         major = FORMATS.get(suffix, suffix[1:].upper())
         if major not in soundfile.available_formats() or major == "RAW":
             raise AudioFileError(
-                f"cannot write {path}: {suffix or 'no extension'!r} is no known format; use .wav"
+                f"cannot write {path}: the extension {suffix!r} is no known format; use .wav"
             )
         return "RF64" if major == "WAV" and size > WAV_LIMIT else major
 

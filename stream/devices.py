@@ -6,15 +6,14 @@ audio thread. Everything that can be refused is refused here with one sentence (
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cpp_ext import AudioPort
+from stream.quiet import quiet_stderr
 
 Kind = Literal["input", "output"]
 
@@ -188,7 +187,7 @@ class DeviceStream:
         self._names = f"input {input_device} with output {output_device}"
         sd = _sounddevice()
         try:
-            with _quiet():
+            with quiet_stderr():
                 self._stream = sd._StreamBase(
                     kind="duplex",
                     samplerate=sample_rate,
@@ -209,7 +208,7 @@ class DeviceStream:
     def start(self) -> None:
         sd = _sounddevice()
         try:
-            with _quiet():
+            with quiet_stderr():
                 self._stream.start()
         except sd.PortAudioError as error:
             raise _clear(error, self._names) from error
@@ -243,7 +242,7 @@ def _refusal(device: Device, kind: Kind, sample_rate: int, channels: int) -> Exc
     sd = _sounddevice()
     ask = sd.check_input_settings if kind == "input" else sd.check_output_settings
     try:
-        with _quiet():
+        with quiet_stderr():
             ask(device=device.id, channels=channels, dtype="float32", samplerate=sample_rate)
     except sd.PortAudioError as error:
         return error  # type: ignore[no-any-return]
@@ -273,7 +272,7 @@ def _sounddevice() -> Any:
     if "sounddevice" in sys.modules:
         return sys.modules["sounddevice"]
     try:
-        with _quiet():
+        with quiet_stderr():
             import sounddevice
     except ImportError as error:
         raise DeviceError(
@@ -283,18 +282,3 @@ def _sounddevice() -> Any:
         advice = MISSING_PORTAUDIO.get(platform.system(), "install PortAudio")
         raise DeviceError(f"the audio library PortAudio is missing; {advice}") from error
     return sounddevice
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the C libraries below from writing to stderr: what matters comes back as an error."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -90,7 +90,7 @@ class Recorder:
                 stretches, going = self._gather()
                 self._append(stretches)
         except WRITE_ERRORS as error:
-            self.error = f"recording stopped: {error or 'the disk may be full'}"
+            self.error = f"recording stopped: {str(error) or 'the disk may be full'}"
             while self._queue.get() is not None:
                 pass  # so that close() need not wait
 

@@ -25,7 +25,7 @@ def _die_with_parent() -> None:
 
 
 class Server:
-    """jackd without real-time scheduling (-r), synchronous (-S): it waits for slow clients and loses nothing."""
+    """jackd without real-time scheduling (-r), synchronous (-S): it waits for slow clients, loses nothing."""
 
     def __init__(self, process: subprocess.Popen, name: str):
         self.process = process
