@@ -71,7 +71,8 @@ class OnnxModel:
 
     def evaluate(self, noisy: Image, evaluation: int) -> Image:
         """D(noisy) at the evaluation's sigma for what lies in `mixture`; overwritten by the next."""
-        chunk = self._chunks[noisy.shape[-1] - 1]
+        frames: int = noisy.shape[-1]
+        chunk = self._chunks[frames - 1]
         np.copyto(chunk.noisy, noisy)
         parity = self._parity[evaluation]
         self._session.run_with_iobinding(chunk.bindings[evaluation][parity])

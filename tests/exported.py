@@ -1,0 +1,74 @@
+"""Tiny models, exported once per test session; and models doctored to go wrong."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from diffvs.edm import Denoiser
+from export.convert import convert, make_spec
+from models import awake, changed
+from stream.diffusion import DiffusionSeparator
+from stream.model import OnnxModel
+from stream.spec import METADATA_KEY
+
+_FOLDER = tempfile.TemporaryDirectory()
+atexit.register(_FOLDER.cleanup)
+
+
+@lru_cache
+def tiny(**network: Any) -> tuple[Denoiser, Path]:
+    """A denoiser whose every layer matters, with other values in its network, and its ONNX file."""
+    denoiser = awake(changed("tiny", **network))
+    path = Path(_FOLDER.name) / f"{len(list(Path(_FOLDER.name).iterdir()))}.onnx"
+    convert(denoiser, make_spec(denoiser, {"step": 7}, licence="CC0", attribution="nobody"), path)
+    return denoiser, path
+
+
+def separator(path: Path, steps: int = 1, max_hops: int = 8) -> DiffusionSeparator:
+    """Ready to process."""
+    result = DiffusionSeparator(OnnxModel(path, provider="cpu"), steps=steps)
+    result.prepare(max_hops)
+    return result
+
+
+def with_metadata(path: Path, text: str | None, output: Path) -> Path:
+    """A copy with another description, or with none."""
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    if text is not None:
+        helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, output)
+    return output
+
+
+def sick_when_loud(path: Path, output: Path, limit: float = 20.0) -> Path:
+    """A copy that answers NaN, and keeps it in its state, when the mixture has a value above limit."""
+    model = onnx.load(path)
+    graph = model.graph
+    for node in graph.node:
+        for index, name in enumerate(node.output):
+            if name in ("denoised", "next_state_0"):
+                node.output[index] = f"{name}_healthy"
+    graph.initializer.append(numpy_helper.from_array(np.array(limit, np.float32), "limit"))
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["mixture"], ["loudest"], keepdims=0),
+            helper.make_node("Sub", ["limit", "loudest"], ["room"]),
+            helper.make_node("Sqrt", ["room"], ["nan_without_room"]),
+            helper.make_node("Sub", ["nan_without_room", "nan_without_room"], ["poison"]),
+            *(
+                helper.make_node("Add", [f"{name}_healthy", "poison"], [name])
+                for name in ("denoised", "next_state_0")
+            ),
+        ]
+    )
+    onnx.save(model, output)
+    return output

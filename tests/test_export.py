@@ -1,0 +1,214 @@
+"""An export that cannot prove itself does not exist; what is exported is small, named and complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+from exported import tiny, with_metadata
+from signals import noise
+
+import diffvs.edm
+import diffvs.sampling
+import diffvs.spectrum
+from diffvs import checkpoint
+from diffvs.config import PRESETS, SpectrumConfig
+from export.__main__ import golden_path, main
+from export.convert import ExportError, convert, make_spec
+from export.verify import run_stream, verify
+from models import awake, changed
+from stream import sampler
+from stream.diffusion import compress, expand
+from stream.model import OnnxModel
+from stream.render import main as render
+from stream.separator import ModelError
+from stream.spec import SCHEMA
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkpoint."""
+    denoiser = awake(PRESETS["tiny"])
+    checkpoint.save(tmp_path / "checkpoint", denoiser.config, denoiser.state_dict(), {"step": 7})
+    return tmp_path / "checkpoint"
+
+
+def test_a_checkpoint_becomes_a_model_with_its_golden_pair(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "m.onnx"
+    assert main([str(folder), "--output", str(output), "--licence", "CC0"]) == 0
+    assert sorted(path.name for path in output.parent.iterdir()) == ["m.golden.npz", "m.onnx"]
+    model = OnnxModel(output, provider="cpu")
+    assert (model.spec.name, model.spec.licence, model.spec.training["step"]) == ("tiny", "CC0", 7)
+    with np.load(golden_path(output)) as golden:
+        vocals = run_stream(model, golden["mixture"], model.spec.steps)
+        np.testing.assert_allclose(vocals, golden["vocals"], atol=1e-4 * golden["vocals"].std())
+
+
+def test_what_computes_something_else_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = awake(PRESETS["tiny"], seed=1)
+    monkeypatch.setattr("export.__main__.convert", lambda _, spec, path: convert(other, spec, path))
+    output = tmp_path / "m.onnx"
+    output.write_text("the model of yesterday")
+    assert main([str(folder), "--output", str(output)]) == 2
+    assert "differs from PyTorch by" in capsys.readouterr().err
+    assert output.read_text() == "the model of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "m.onnx"]
+
+
+def test_a_state_that_is_not_handed_on_is_noticed(tmp_path: Path) -> None:
+    denoiser, path = tiny()
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for index, name in enumerate(node.output):
+            if name == "next_state_3":
+                node.output[index] = "lost"
+    zero = onnx.helper.make_node("Sub", ["lost", "lost"], ["next_state_3"])
+    model.graph.node.append(zero)
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match="differs"):
+        verify(denoiser, tmp_path / "m.onnx")
+
+
+def test_no_checkpoint_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "--output", str(tmp_path / "m.onnx")]) == 2
+    error = capsys.readouterr().err
+    assert "is not a checkpoint" in error
+    assert error.count("\n") == 1
+
+
+def test_the_graph_holds_what_a_stream_needs_and_no_training() -> None:
+    denoiser, path = tiny()
+    graph = onnx.load(path).graph
+    states = [f"state_{index}" for index in range(len(denoiser.state_shapes()))]
+    assert [item.name for item in graph.input] == ["mixture", "noisy", "sigma", *states]
+    assert [item.name for item in graph.output] == ["denoised", *(f"next_{name}" for name in states)]
+    # The weights are normalised in training, in every forward pass; here that is done.
+    operators = {node.op_type for node in graph.node}
+    assert not operators & {"ReduceL2", "ReduceSum", "Dropout", "Where", "Expand"}
+    weights = {item.name for item in graph.initializer if math.prod(item.dims) > 1}
+    assert not [node for node in graph.node if node.op_type == "Div" and node.input[0] in weights]
+    assert {node.domain for node in graph.node} == {""}
+    values = sum(math.prod(item.dims) for item in graph.initializer)
+    assert values < 1.1 * sum(parameter.numel() for parameter in denoiser.parameters())
+
+
+def test_the_description_is_the_checkpoints() -> None:
+    denoiser, path = tiny(lookahead_frames=3)
+    spec, config = OnnxModel(path, provider="cpu").spec, denoiser.config
+    for part in (config.spectrum, config.edm):
+        for field in dataclasses.fields(part):
+            if hasattr(spec, field.name):
+                assert getattr(spec, field.name) == getattr(part, field.name)
+    assert spec.lookahead_frames == 3
+    assert spec.latency == config.spectrum.latency + 3 * config.spectrum.hop_length
+    assert spec.context_frames == config.network.context_frames
+
+
+def test_a_model_that_needs_the_whole_song_is_refused() -> None:
+    config = dataclasses.replace(
+        PRESETS["tiny"], spectrum=dataclasses.replace(PRESETS["tiny"].spectrum, peak_normalise=True)
+    )
+    with pytest.raises(ExportError, match="peak of the whole song"):
+        make_spec(awake(config), {}, licence="", attribution="")
+
+
+def test_broken_files_are_told_apart(tmp_path: Path) -> None:
+    _, path = tiny()
+    spec = OnnxModel(path, provider="cpu").spec
+    whole = path.read_bytes()
+    newer = spec.to_json().replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}')
+    other_bins = dataclasses.replace(spec, bins=64).to_json()
+    (tmp_path / "random.onnx").write_bytes(np.random.default_rng(0).bytes(5_000))
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    (tmp_path / "truncated.onnx").write_bytes(whole[: len(whole) // 2])
+    files = {
+        tmp_path / "missing.onnx": "there is no model file",
+        tmp_path / "random.onnx": "not a model that ONNX Runtime can load",
+        tmp_path / "empty.onnx": "not a model that ONNX Runtime can load",
+        tmp_path / "truncated.onnx": "not a model that ONNX Runtime can load",
+        with_metadata(path, None, tmp_path / "foreign.onnx"): "not one of this program's models",
+        with_metadata(path, newer, tmp_path / "newer.onnx"): "update this program",
+        with_metadata(path, other_bins, tmp_path / "unfit.onnx"): "do not fit together",
+    }
+    for file, reason in files.items():
+        with pytest.raises(ModelError) as caught:
+            OnnxModel(file, provider="cpu")
+        assert reason in str(caught.value), file.name
+        assert file.name in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_product_refuses_a_broken_model_with_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "song.wav", noise(1_000), 44_100)
+    (tmp_path / "m.onnx").write_bytes(b"not a model")
+    assert render([str(tmp_path / "song.wav"), "--model", str(tmp_path / "m.onnx")]) == 2
+    error = capsys.readouterr().err
+    assert "m.onnx is not a model that ONNX Runtime can load" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("provider", ["tensorrt", "gpu"])
+def test_a_provider_that_is_not_there_is_refused(provider: str) -> None:
+    with pytest.raises(ModelError, match=f"provider {provider}"):
+        OnnxModel(tiny()[1], provider=provider)
+
+
+# What exists twice, in torch and in NumPy, is the same.
+
+
+def test_the_samplers_agree() -> None:
+    sigmas = sampler.karras_sigmas(4, 0.05, 5.0, 7.0)
+    assert sigmas == diffvs.edm.karras_sigmas(4, 0.05, 5.0, 7.0)
+    x = noise(64).reshape(1, 4, 16, 2)
+    target = noise(64, seed=1).reshape(1, 4, 16, 2)
+    levels = sampler.evaluation_sigmas(sigmas)
+    estimates = list(sampler.heun(lambda x, j: target + x * np.float32(levels[j] / 9), x, sigmas))
+    visited: list[float] = []
+
+    def denoise(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        visited.append(float(sigma[0]))
+        return torch.from_numpy(target) + x * sigma.view(-1, 1, 1, 1) / 9
+
+    expected = diffvs.edm.heun(denoise, torch.from_numpy(x), sigmas)
+    np.testing.assert_allclose(estimates[-1], expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(levels, visited, rtol=1e-6)
+    assert len(estimates) == len(levels) == 2 * 4 - 1
+
+
+def test_the_noise_is_the_same_bit_for_bit() -> None:
+    out = np.empty((1, 4, 16, 5), np.float32)
+    sampler.frame_noise(3, 11, out)
+    np.testing.assert_array_equal(out, diffvs.sampling.frame_noise(3, 5, 16, seed=11).numpy())
+
+
+@pytest.mark.parametrize("exponent", [0.334, 0.5, 1.0])
+def test_the_transforms_agree(exponent: float) -> None:
+    config = SpectrumConfig(n_fft=64, hop_length=32, bins=30, exponent=exponent)
+    spec = dataclasses.replace(OnnxModel(tiny()[1]).spec, n_fft=64, hop_length=32, bins=30, exponent=exponent)
+    values = noise(2 * 5 * 33).view(np.complex64).reshape(5, 2, 33)
+    linear = torch.view_as_real(torch.from_numpy(values[..., :30]) / 8)  # (frames, channels, bins, parts)
+    expected = diffvs.spectrum.compress(linear.permute(1, 3, 2, 0).reshape(1, 4, 30, 5), config)
+    image = np.empty((1, 4, 30, 5), np.float32)
+    compress(values, spec, image)
+    np.testing.assert_allclose(image, expected.numpy(), rtol=1e-5, atol=1e-6)
+    back = np.ones_like(values)
+    expand(image, spec, back)
+    np.testing.assert_allclose(back[..., :30], values[..., :30], rtol=1e-4, atol=1e-6)
+    assert not back[..., 30:].any()
+
+
+def test_spec_and_checkpoint_name_the_same_window() -> None:
+    spec = OnnxModel(tiny()[1], provider="cpu").spec
+    window = diffvs.spectrum.window(changed("tiny").spectrum).numpy()
+    phase = np.pi * np.arange(spec.n_fft) / spec.n_fft
+    np.testing.assert_allclose(window, np.sin(phase) * (2 * spec.hop_length / spec.n_fft) ** 0.5, atol=1e-6)

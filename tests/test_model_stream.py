@@ -1,0 +1,138 @@
+"""The exported model, streamed: equal to the whole song in torch for any blocks, and alive through NaN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from exported import separator, sick_when_loud, tiny
+from signals import noise
+
+from diffvs.edm import Denoiser, karras_sigmas
+from diffvs.sampling import separate_causal
+from stream.diffusion import DiffusionSeparator
+from stream.engine import Engine
+from stream.separator import Audio, ModelError
+
+TOLERANCE = 1e-4  # relative, of the root mean square; float32 sums in another order give about 1e-6
+HOP = 128
+
+
+def whole_song(denoiser: Denoiser, mixture: Audio, steps: int) -> Audio:
+    edm = denoiser.config.edm
+    sigmas = karras_sigmas(steps, edm.sigma_min, edm.sigma_max, edm.rho)
+    return separate_causal(denoiser, torch.from_numpy(mixture.T.copy()), sigmas).numpy().T
+
+
+def streamed(stream: DiffusionSeparator, mixture: Audio, hops: list[int]) -> Audio:
+    """All that comes out of blocks of so many hops, in turn, without the delay."""
+    padded = np.concatenate([mixture, np.zeros((stream.latency + 8 * HOP, 2), np.float32)])
+    pieces, start, turn = [], 0, 0
+    while start < len(mixture) + stream.latency:
+        stop = start + hops[turn % len(hops)] * HOP
+        pieces.append(stream.process(np.ascontiguousarray(padded[start:stop])).copy())
+        start, turn = stop, turn + 1
+    return np.concatenate(pieces)[stream.latency :][: len(mixture)]
+
+
+def relative(estimate: Audio, reference: Audio) -> float:
+    return float(np.linalg.norm(estimate - reference) / np.linalg.norm(reference))
+
+
+FEATURES = {
+    "plain": {},
+    "lookahead": {"lookahead_frames": 3},
+    "two blocks per level": {"blocks": 2},
+    "no frequency mixer": {"frequency_bottleneck": 0},
+    "one band, long context": {"bands": 1, "dilations": (4, 8)},
+}
+
+
+@pytest.mark.parametrize(
+    ("feature", "steps"), [*((feature, 2) for feature in FEATURES), ("plain", 1), ("plain", 3)]
+)
+def test_the_stream_is_the_whole_song(feature: str, steps: int) -> None:
+    denoiser, path = tiny(**FEATURES[feature])
+    mixture = noise(61 * HOP + 17)
+    ragged = [int(k) for k in np.random.default_rng(steps).integers(0, 9, 40)]
+    estimate = streamed(separator(path, steps), mixture, [1, *ragged])
+    reference = whole_song(denoiser, mixture, steps)
+    assert np.linalg.norm(reference) > 0.1 * np.linalg.norm(mixture)  # there is something to compare
+    assert relative(estimate, reference) <= TOLERANCE
+
+
+@pytest.mark.parametrize("block", [100, 128, 333, 1024])
+def test_through_the_engine_it_is_the_whole_song_for_any_block(block: int) -> None:
+    denoiser, path = tiny(lookahead_frames=3)
+    mixture = noise(40 * HOP)
+    engine = Engine(separator(path, 2), threaded=False)
+    engine.prepare(block)
+    engine.set_levels(vocals=1.0, accompaniment=0.0)
+    blocks = -(-(len(mixture) + engine.latency) // block)
+    fed = np.zeros((blocks * block, 2), np.float32)
+    fed[: len(mixture)] = mixture
+    played = np.empty_like(fed)
+    for start in range(0, len(fed), block):
+        engine.process(fed[start : start + block], played[start : start + block])
+    estimate = played[engine.latency :][: len(mixture)]
+    assert relative(estimate, whole_song(denoiser, mixture, 2)) <= TOLERANCE
+
+
+def test_the_same_bits_for_any_blocks_after_a_reset_and_after_a_restart() -> None:
+    _, path = tiny(lookahead_frames=3)
+    mixture = noise(50 * HOP)
+    stream = separator(path, 2)
+    first = streamed(stream, mixture, [1])
+    for hops in ([1], [2], [3, 1], [8], [5, 0, 7]):
+        stream.reset()
+        np.testing.assert_array_equal(streamed(stream, mixture, hops), first)
+    np.testing.assert_array_equal(streamed(separator(path, 2), mixture, [4]), first)
+
+
+def test_more_hops_than_one_run_of_the_network_takes() -> None:
+    _, path = tiny()
+    mixture = noise(40 * HOP)
+    once = streamed(separator(path, 1, max_hops=21), mixture, [21])
+    np.testing.assert_array_equal(once, streamed(separator(path), mixture, [1]))
+
+
+def test_the_past_is_forgotten_by_reset() -> None:
+    _, path = tiny()
+    stream, mixture = separator(path), noise(20 * HOP)
+    fresh = streamed(stream, mixture, [4])
+    loud = streamed(stream, mixture, [4])  # goes on from the tail of the first
+    assert not np.array_equal(fresh, loud)
+    stream.reset()
+    np.testing.assert_array_equal(streamed(stream, mixture, [4]), fresh)
+
+
+def test_steps_are_refused_below_one() -> None:
+    with pytest.raises(ModelError, match="steps must be at least 1, got 0"):
+        separator(tiny()[1], 0)
+
+
+def test_nan_is_counted_and_the_show_goes_on(tmp_path: Path) -> None:
+    _, path = tiny()
+    mixture = noise(60 * HOP)
+    mixture[20 * HOP : 21 * HOP] *= 1_000
+    stream = separator(sick_when_loud(path, tmp_path / "sick.onnx"))
+    engine = Engine(stream, threaded=False)
+    engine.prepare(HOP)
+    engine.set_levels(vocals=1.0, accompaniment=0.0)
+    output = np.empty_like(mixture)
+    for start in range(0, len(mixture), HOP):
+        engine.process(mixture[start : start + HOP], output[start : start + HOP])
+    stats = engine.stats()
+    assert stats.non_finite_hops == 1  # the next frame would hold the loud hop too, had it not been forgotten
+    assert stats.crashes == 0
+    assert np.isfinite(output).all()
+    # Its state did not stay poisoned: what follows is what a separator that starts there says.
+    fresh = separator(path)
+    restart = 21 * HOP
+    tail = streamed(fresh, mixture[restart:], [1])
+    delay = engine.latency
+    settled = 4 * HOP
+    heard = output[restart + delay + settled :]
+    np.testing.assert_allclose(heard, tail[settled:][: len(heard)], atol=1e-5)

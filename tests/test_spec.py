@@ -1,0 +1,89 @@
+"""The description inside a model file: complete, typed, checked; every fault is one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from stream.separator import ModelError
+from stream.spec import SCHEMA, ModelSpec
+
+SPEC = ModelSpec(
+    name="tiny",
+    sample_rate=44_100,
+    n_fft=256,
+    hop_length=128,
+    bins=128,
+    exponent=0.5,
+    scale=7.0,
+    sigma_data=0.5,
+    sigma_min=0.05,
+    sigma_max=5.0,
+    rho=7.0,
+    steps=2,
+    noise_seed=1,
+    context_frames=12,
+    lookahead_frames=3,
+    states={"state_0": (8, 32, 2), "state_1": (16, 16, 4)},
+    licence="CC0",
+    attribution="nobody",
+    training={"step": 7, "preset": {"name": "tiny"}},
+)
+
+
+def changed(**values: Any) -> str:
+    """SPEC as JSON with other values; None leaves the field out."""
+    fields = {**dataclasses.asdict(SPEC), **values}
+    return json.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def test_what_is_written_is_read() -> None:
+    assert ModelSpec.from_json(SPEC.to_json()) == SPEC
+
+
+def test_latency_is_the_transforms_and_the_lookaheads() -> None:
+    assert SPEC.latency == 256 - 128 + 3 * 128
+
+
+def test_whole_numbers_serve_as_real_ones() -> None:
+    assert ModelSpec.from_json(changed(scale=7)) == SPEC
+
+
+def test_fields_of_later_versions_are_passed_over() -> None:
+    assert ModelSpec.from_json(changed(colour="blue")) == SPEC
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        (changed(schema=SCHEMA + 1), f"schema {SCHEMA + 1} and this version reads up to {SCHEMA}: update"),
+        (changed(schema=0), "schema = 0, it must be 1"),
+        (changed(steps=None), "lacks steps"),
+        (changed(steps=2.5), "steps = 2.5, which is no int"),
+        (changed(steps=True), "steps = True, which is no int"),
+        (changed(scale="7"), "scale = '7', which is no float"),
+        (changed(scale=float("nan")), "scale = nan, which is no float"),
+        (changed(states={"a": [1, 2]}), "states"),
+        (changed(states={"a": [1, 2, 0]}), "states"),
+        (changed(sample_rate=0), "sample_rate = 0, it must be above 0"),
+        (changed(hop_length=100), "n_fft = 256, it must be a multiple of hop_length"),
+        (changed(bins=130), "bins = 130, it must be at most n_fft"),
+        (changed(exponent=0.0), "exponent = 0.0"),
+        (changed(sigma_max=0.01), "sigma_max = 0.01, it must be above sigma_min"),
+        (changed(kind="magic"), "kind = 'magic', it must be one of causal, window"),
+        (changed(window="kaiser"), "window = 'kaiser', it must be sqrt-hann"),
+        (changed(channels=1), "channels = 1, it must be 2"),
+        (changed(lookahead_frames=-1), "lookahead_frames = -1"),
+        (changed(noise_seed=-1), "noise_seed = -1"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, reason: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        ModelSpec.from_json(text)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
