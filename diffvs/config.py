@@ -23,9 +23,10 @@ class SpectrumConfig:
     peak_normalise: bool = False  # divide by the mixture's peak first; a live stream does not know its peak
 
     def __post_init__(self) -> None:
-        if self.n_fft % self.hop_length:
+        if self.hop_length < 1 or self.n_fft % self.hop_length or self.n_fft < 2 * self.hop_length:
             raise ValueError(
-                f"n_fft must be a multiple of hop_length, got {self.n_fft} and {self.hop_length}"
+                "n_fft must be hop_length times 2 or more, so that windows overlap-add, "
+                f"got {self.n_fft} and {self.hop_length}"
             )
         if not 0 < self.bins <= self.n_fft // 2 + 1:
             raise ValueError(
@@ -57,6 +58,19 @@ class EdmConfig:
     p_std: float = 1.3
     share_at_max: float = 0.8  # of the training examples are drawn at sigma_max, where every sampler starts
     steps: int = 1  # Heun steps when nobody asks for another number: 2 * steps - 1 network evaluations
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(
+                f"0 < sigma_min < sigma_max is needed, got {self.sigma_min} and {self.sigma_max}"
+            )
+        if not 0 <= self.share_at_max <= 1:
+            raise ValueError(f"share_at_max must lie in 0..1, got {self.share_at_max}")
+        if self.rho <= 0 or self.p_std < 0 or self.steps < 1:
+            raise ValueError(
+                "rho and steps must be positive and p_std not negative, "
+                f"got {self.rho}, {self.steps} and {self.p_std}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

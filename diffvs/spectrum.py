@@ -81,7 +81,7 @@ def compress(image: Tensor, config: SpectrumConfig) -> Tensor:
 
 
 def expand(image: Tensor, config: SpectrumConfig) -> Tensor:
-    """Exact inverse of `compress`."""
+    """Inverse of `compress`, exact for amplitudes well above TINY."""
     image = image / config.scale
     return image * _amplitude(image) ** (1 / config.exponent - 1)
 

@@ -1,0 +1,48 @@
+"""Denoisers whose every layer matters, for tests: fresh ones answer with their skips alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffvs.config import PRESETS, ModelConfig
+from diffvs.edm import Denoiser
+
+ROUNDING = 1e-5
+
+
+def changed(name: str, **network: Any) -> ModelConfig:
+    """A preset with other values in its network."""
+    preset = PRESETS[name]
+    return dataclasses.replace(preset, network=dataclasses.replace(preset.network, **network))
+
+
+def awake(config: ModelConfig, seed: int = 0) -> Denoiser:
+    """A denoiser in evaluation mode with random gains and offsets where a fresh one has (nearly) zeros."""
+    torch.manual_seed(seed)
+    denoiser = Denoiser(config).eval()
+    with torch.no_grad():
+        for parameter in denoiser.parameters():
+            if parameter.ndim == 0:
+                parameter.fill_(0.7)
+            elif parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+            elif parameter.abs().max() < 1e-3:
+                parameter.normal_(std=parameter[0].numel() ** -0.5)
+    return denoiser.requires_grad_(False)
+
+
+def assert_same(actual: Tensor, expected: Tensor) -> None:
+    """Equal but for rounding: summed in another order, float32 differs in its last bits."""
+    assert actual.shape == expected.shape
+    error = float((actual - expected).abs().max() / expected.abs().max())
+    assert error <= ROUNDING, f"differs by {error:.1e} of the largest value"
+
+
+def image(config: ModelConfig, frames: int, seed: int = 0, batch: int = 1) -> Tensor:
+    """Unit normal image (batch, 4, bins, frames)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, 4, config.spectrum.bins, frames, generator=generator)

@@ -1,0 +1,159 @@
+"""The representation: what goes in comes out, frames stand where they should, levels obey the exponent."""
+
+import numpy as np
+import pytest
+import torch
+from signals import residual_db
+
+from diffvs.config import PRESETS, SpectrumConfig
+from diffvs.spectrum import QUIET, analyse, compress, expand, level, modulus, synthesise, window
+
+CONFIGS = {
+    "live": PRESETS["live"].spectrum,
+    "paper": PRESETS["paper"].spectrum,
+    "ddpmpp": PRESETS["ddpmpp"].spectrum,
+    "overlap of 4": SpectrumConfig(n_fft=512, hop_length=128, bins=200, exponent=0.7),
+    "all bins": SpectrumConfig(n_fft=64, hop_length=32, bins=33, exponent=0.3),
+}
+# Float32 has 24 bits: each of a transform and back adds about -140 dB of rounding.
+EXACT_DB = -120
+# The window's side lobes carry a little of a band-limited signal over the highest bin that is kept.
+BAND_LIMITED_DB = -100
+
+
+@pytest.fixture(params=CONFIGS.values(), ids=CONFIGS.keys())
+def config(request):
+    return request.param
+
+
+def band_limited_noise(config: SpectrumConfig, frames: int, share: float, seed: int = 0) -> torch.Tensor:
+    """Noise (1, 2, frames * hop) below `share` of the highest frequency that is kept, at about -20 dBFS.
+
+    It swells and fades: a sudden start has every frequency.
+    """
+    samples = frames * config.hop_length
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal((1, 2, samples)))
+    spectrum[..., int(share * config.bins / config.n_fft * samples) :] = 0
+    wave = np.fft.irfft(spectrum, samples) * np.hanning(samples) ** 2
+    return torch.from_numpy((0.1 * wave / wave.std()).astype(np.float32))
+
+
+def complete(waveform: torch.Tensor, config: SpectrumConfig) -> np.ndarray:
+    """All but the last samples, whose later frames are not in the image."""
+    return waveform[..., : waveform.shape[-1] - config.latency].numpy()
+
+
+def test_band_limited_signals_come_back(config):
+    wave = band_limited_noise(config, frames=24, share=0.5)
+    back = synthesise(analyse(wave, config), config)
+    assert back.shape == wave.shape
+    assert residual_db(complete(back, config), complete(wave, config)) <= BAND_LIMITED_DB
+
+
+def test_with_all_bins_everything_comes_back():
+    config = CONFIGS["all bins"]
+    wave = band_limited_noise(config, frames=100, share=1.0)
+    back = synthesise(analyse(wave, config), config)
+    assert residual_db(complete(back, config), complete(wave, config)) <= EXACT_DB
+
+
+def test_what_lies_above_the_kept_bins_is_gone():
+    config = CONFIGS["overlap of 4"]
+    samples = 40 * config.hop_length
+    phase = torch.arange(samples) * (2 * np.pi * 240 / config.n_fft)  # bin 240 of 257, 200 are kept
+    back = synthesise(analyse(phase.sin().expand(1, 2, -1), config), config)
+    assert back[..., config.n_fft : -config.n_fft].abs().max() < 1e-2
+
+
+def test_a_frame_is_the_transform_of_the_samples_that_end_with_its_hop():
+    config = SpectrumConfig(n_fft=256, hop_length=64, bins=128, exponent=0.5, scale=3.0)
+    wave = band_limited_noise(config, frames=12, share=1.0)
+    frame = 7
+    heard = wave[0, 1, (frame + 1) * 64 - 256 : (frame + 1) * 64].double().numpy()
+    expected = np.fft.rfft(heard * window(config).double().numpy())[:128] / 256**0.5
+    expected = 3.0 * np.sqrt(np.abs(expected)) * np.exp(1j * np.angle(expected))
+    image = analyse(wave, config)
+    np.testing.assert_allclose(image[0, 2, :, frame], expected.real, atol=1e-5)
+    np.testing.assert_allclose(image[0, 3, :, frame], expected.imag, atol=1e-5)
+
+
+def test_windows_overlap_add_to_one(config):
+    square = window(config).square().double()
+    total = square.reshape(-1, config.hop_length).sum(0)
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=1e-6, atol=0)
+
+
+def test_channels_do_not_mix(config):
+    wave = band_limited_noise(config, frames=4, share=0.5)
+    wave[:, 1] = 0
+    image = analyse(wave, config)
+    assert not image[:, 2:].any()
+    assert not synthesise(image, config)[:, 1].any()
+
+
+def test_amplitudes_are_transformed_and_phases_kept(config):
+    linear = torch.randn(2, 4, 5, 3, generator=torch.Generator().manual_seed(0))
+    compressed = compress(linear, config)
+    torch.testing.assert_close(modulus(compressed), config.scale * modulus(linear) ** config.exponent)
+    angle = torch.atan2(linear[:, 1::2], linear[:, 0::2])
+    torch.testing.assert_close(torch.atan2(compressed[:, 1::2], compressed[:, 0::2]), angle)
+
+
+def test_expanding_undoes_compressing_at_every_level(config):
+    levels = torch.logspace(-5, 3, 40)
+    angles = torch.linspace(-3.1, 3.1, 40)
+    linear = torch.stack([levels * angles.cos(), levels * angles.sin()] * 2)[None, :, :, None]
+    # Powers in float32 lose a few units in the last place; amplitudes near TINY lose a little more.
+    torch.testing.assert_close(expand(compress(linear, config), config), linear, rtol=1e-5, atol=1e-10)
+
+
+def test_a_level_goes_through_the_exponent(config):
+    wave = band_limited_noise(config, frames=4, share=1.0)
+    quiet, loud = analyse(wave, config), analyse(20 * wave, config)
+    torch.testing.assert_close(loud, 20**config.exponent * quiet, rtol=1e-3, atol=1e-4 * config.scale)
+
+
+def test_silence_is_silent_and_has_a_gradient(config):
+    wave = torch.zeros(1, 2, 8 * config.hop_length)
+    image = analyse(wave, config)
+    assert not image.any()
+    image.requires_grad_()
+    back = synthesise(image, config)
+    assert not back.any()
+    back.sum().backward()
+    assert image.grad is not None
+    assert image.grad.isfinite().all()
+
+
+def test_no_samples_make_no_frames_and_one_hop_makes_one(config):
+    assert analyse(torch.zeros(1, 2, config.hop_length), config).shape == (1, 4, config.bins, 1)
+    assert synthesise(torch.zeros(3, 4, config.bins, 1), config).shape == (3, 2, config.hop_length)
+
+
+def test_the_level_is_the_peak_of_the_mixture_where_a_model_asks_for_it():
+    mixtures = torch.tensor([[[0.1, -0.5], [0.2, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    assert level(mixtures, CONFIGS["paper"]).flatten().tolist() == pytest.approx([0.5, QUIET])
+    assert level(mixtures, CONFIGS["live"]).flatten().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1024), (1, 2, 1000), (1, 3, 2048)])
+def test_waveforms_of_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match="multiple of 1024"):
+        analyse(torch.zeros(shape), PRESETS["live"].spectrum)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"n_fft": 1000, "hop_length": 300}, "overlap-add, got 1000 and 300"),
+        ({"n_fft": 1024, "hop_length": 1024, "bins": 512}, "times 2 or more"),
+        ({"n_fft": 1024, "hop_length": 0}, "times 2 or more"),
+        ({"bins": 1026}, r"1\.\.1025 for n_fft 2048, got 1026"),
+        ({"bins": 0}, "got 0"),
+        ({"exponent": 0.0}, r"\(0, 1\], got 0.0"),
+        ({"exponent": 1.5}, "got 1.5"),
+    ],
+)
+def test_impossible_sizes_are_refused(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        SpectrumConfig(**values)
