@@ -3,145 +3,183 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import signal
+import dataclasses
+import itertools
+import json
+import logging
 import sys
-import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.logging import RichHandler
 
-from diffvs.config import PRESETS
-from diffvs.data.cache import Cache
+from diffvs.checkpoint import FACTS
+from diffvs.data.cache import HeldOutError
 from diffvs.data.examples import Recipe
 from diffvs.data.loader import batches
-from diffvs.data.validation import validation_songs
-from diffvs.edm import Denoiser, karras_sigmas
-from diffvs.sampling import separate_causal
+from diffvs.feed import Feed
+from diffvs.options import configurations, parser
+from diffvs.overfit import BatchValidator, repeated
+from diffvs.plan import Hours, data_hours, describe
+from diffvs.processes import Processes, ToldError, join
+from diffvs.run import Run, TrainingError, Validate
+from diffvs.screen import Screen
+from diffvs.state import SaveError
+from diffvs.stop import Stop
 from diffvs.trainer import TrainConfig, Trainer
+from diffvs.validation import SongValidator
 
-COLUMNS = (
-    "step",
-    "minutes",
-    "hours_heard",
-    "learning_rate",
-    "loss",
-    "denoising",
-    "expanded",
-    "gradient_norm",
-    "sdr",
-)
+logger = logging.getLogger(__name__)
 
 
-def main() -> int:
-    arguments = parser().parse_args()
-    rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if world_size > 1:
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    device = (
-        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        if torch.cuda.is_available()
-        else torch.device("cpu")
-    )
-    config = TrainConfig(
-        batch_size=arguments.batch_size,
-        learning_rate=arguments.learning_rate,
-        steps=arguments.steps,
-        minutes=arguments.minutes,
-        bfloat16=device.type == "cuda",
-        seed=arguments.seed,
-    )
-    trainer = Trainer(PRESETS[arguments.preset], config, device, rank, world_size)
-    out: Path = arguments.out
-    if (out / "trainer.pt").is_file():
-        trainer.resume(out)
-    elif arguments.start_from:
-        trainer.start_from(arguments.start_from)
-    stop: list[int] = []
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda number, _: stop.append(number))
-    out.mkdir(parents=True, exist_ok=True)
-    source = batches(
-        arguments.data,
-        Recipe(samples=trainer.model.segment),
-        config.batch_size // world_size,
-        config.seed,
-        first_batch=trainer.step,
-        workers=arguments.workers,
-        rank=rank,
-        world_size=world_size,
-    )
-    log_path = out / "log.csv"
-    new = not log_path.exists()
-    saved = validated = time.monotonic()
-    with log_path.open("a", newline="") as file:
-        log = csv.writer(file)
-        if new and rank == 0:
-            log.writerow(COLUMNS)
-        while trainer.progress < 1:
-            losses, norm = trainer.train_step(next(source))
-            halt = bool(stop)
-            if world_size > 1:
-                flag = torch.tensor(float(halt))
-                torch.distributed.all_reduce(flag)
-                halt = bool(flag)
-            if rank == 0:
-                sdr = ""
-                now = time.monotonic()
-                if now - validated > 60 * arguments.validate_minutes or trainer.progress >= 1:
-                    validated = now
-                    sdr = f"{validate(trainer.average, arguments.data, arguments.validate_seconds):.3f}"
-                row = (
-                    trainer.step,
-                    f"{trainer.seconds_trained / 60:.2f}",
-                    f"{trainer.seconds_heard / 3600:.3f}",
-                    f"{trainer.optimiser.param_groups[0]['lr']:.2e}",
-                    *(f"{float(v):.4f}" for v in losses),
-                    f"{norm:.3f}",
-                    sdr,
-                )
-                log.writerow(row)
-                file.flush()
-                if sdr or trainer.step % 20 == 0:
-                    print(*row, flush=True)
-                if now - saved > 60 * arguments.save_minutes or trainer.progress >= 1 or halt:
-                    saved = now
-                    trainer.save(out, {})
-            if halt:
-                break
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; gives the exit code."""
+    options = parser().parse_args(arguments)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    log_to(console)
+    try:
+        processes = join(options.device)
+    except ValueError as error:
+        return refuse(console, error)
+    try:
+        return train(options, processes, console)
+    finally:
+        processes.close()
+
+
+def train(options: argparse.Namespace, processes: Processes, console: Console) -> int:
+    """One run, from its options to its last checkpoint; gives the exit code."""
+    stop = Stop()
+    try:
+        run = set_up(options, processes, console, stop)
+    except (ValueError, HeldOutError) as error:
+        told = isinstance(error, ToldError) and not processes.first
+        return 2 if told else refuse(console, error)
+    if run is None:
+        return 0
+    try:
+        with stop:
+            finished = run.run()
+    except (SaveError, TrainingError) as error:
+        return refuse(console, error)
+    if processes.first:
+        trainer, end = run.trainer, "finished" if finished else "stopped; the same command goes on"
+        heard = f"{trainer.seconds_heard / 3600:.2f} h heard"
+        console.print(f"{end}: step {trainer.step}, {heard}, saved in {options.out}", markup=False)
     return 0
 
 
-def validate(denoiser: Denoiser, data: Path, seconds: float) -> float:
-    edm = denoiser.config.edm
-    song = next(validation_songs(Cache(data), (0.0,)))
-    length = min(song.mixture.shape[1], int(seconds * 44_100))
-    estimate = separate_causal(
-        denoiser, torch.from_numpy(song.mixture[:, :length]), karras_sigmas(1, edm.sigma_min, edm.sigma_max)
+def refuse(console: Console, error: Exception) -> int:
+    """Say in one sentence what is wrong; gives the exit code."""
+    console.print(f"error: {error}", style="red", markup=False)
+    return 2
+
+
+def set_up(options: argparse.Namespace, processes: Processes, console: Console, stop: Stop) -> Run | None:
+    """The run that the options ask for; None when they ask for the plan alone, which is printed.
+
+    Raises ValueError or HeldOutError when they cannot be met.
+    """
+    model, config, rhythm, resumed = processes.share(lambda: configurations(options, processes.device))
+    hours = data_hours(options.data, model.segment)
+    if options.dry_run:
+        if processes.first:
+            print(describe(model, config, hours, options.out, resumed))
+        return None
+    trainer = Trainer(model, config, processes)
+    if resumed:
+        trainer.resume(options.out)
+    elif options.start_from:
+        trainer.start_from(options.start_from)
+    screen = Screen(trainer, console)
+    if processes.first:
+        greet(screen, options.out, hours, resumed)
+    feed, validate = sources(options, trainer, hours)
+    return Run(trainer, feed, options.out, rhythm, validate, stop, screen, facts_of(processes, hours))
+
+
+def sources(options: argparse.Namespace, trainer: Trainer, hours: Hours) -> tuple[Feed, Validate | None]:
+    """Where the batches come from, and what the denoiser is measured on."""
+    processes, config = trainer.processes, trainer.config
+    source = partial(
+        batches,
+        options.data,
+        Recipe(samples=trainer.model.segment),
+        config.batch_size // processes.world_size,
+        config.seed,
+        rank=processes.rank,
+        world_size=processes.world_size,
+        pin_memory=processes.device.type == "cuda",
     )
-    reference = torch.from_numpy(song.vocals[:, :length])
-    return float(10 * torch.log10(reference.square().sum() / (reference - estimate).square().sum()))
+    steps = tuple(sorted({*options.validate_steps, trainer.model.edm.steps}))
+    if options.overfit is not None:
+        kept = list(itertools.islice(source(workers=0), options.overfit))
+        return Feed(partial(repeated, kept)), BatchValidator(kept, steps)
+    feed = Feed(lambda number: source(first_batch=number, workers=options.workers))
+    if not {"valid vocals", "valid accompaniment"} <= hours.keys():
+        if processes.first:
+            logger.warning("%s holds no validation song: this run will not be validated", options.data)
+        return feed, None
+    return feed, SongValidator(options.data, steps, options.validate_seconds, options.example_seconds)
 
 
-def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(prog="python -m diffvs.train", description=__doc__)
-    result.add_argument("--preset", choices=sorted(PRESETS), default="live")
-    result.add_argument("--data", type=Path, required=True)
-    result.add_argument("--out", type=Path, required=True)
-    result.add_argument("--batch-size", type=int, default=8)
-    result.add_argument("--learning-rate", type=float, default=1e-2)
-    result.add_argument("--steps", type=int)
-    result.add_argument("--minutes", type=float)
-    result.add_argument("--seed", type=int, default=0)
-    result.add_argument("--workers", type=int, default=1)
-    result.add_argument("--start-from", type=Path)
-    result.add_argument("--save-minutes", type=float, default=5)
-    result.add_argument("--validate-minutes", type=float, default=10)
-    result.add_argument("--validate-seconds", type=float, default=1e9)
-    return result
+def greet(screen: Screen, out: Path, hours: Hours, resumed: bool) -> None:
+    """Say what begins here, and what differs from the last time. [first process]"""
+    trainer = screen.trainer
+    config, processes = trainer.config, trainer.processes
+    parameters = sum(parameter.numel() for parameter in trainer.denoiser.parameters())
+    vocals, music = (sum(hours.get(f"train {role}", {}).values()) for role in ("vocals", "accompaniment"))
+    screen.say(
+        f"{trainer.model.name}: {parameters / 1e6:.2f} million parameters, {processes.world_size} x "
+        f"{processes.device.type}, {'bfloat16' if config.bfloat16 else 'float32'}; {vocals:.1f} h of vocals, "
+        f"{music:.1f} h of accompaniment"
+    )
+    if resumed:
+        screen.say(f"goes on at step {trainer.step}")
+        for name, (before, now) in changes(out / FACTS, config).items():
+            screen.say(f"{name} was {before}, is now {now}")
+    if config.steps is None and config.minutes is None:
+        screen.say("no --steps and no --minutes: trains at the full learning rate until it is stopped")
+
+
+def changes(facts: Path, config: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Settings that are not those of the last save."""
+    try:
+        before = json.loads(facts.read_text(encoding="utf-8"))["training"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    now = dataclasses.asdict(config)
+    return {name: (before[name], now[name]) for name in now if name in before and before[name] != now[name]}
+
+
+def facts_of(processes: Processes, hours: Hours) -> dict[str, Any]:
+    """What facts.json says beside the counters."""
+    cuda = processes.device.type == "cuda"
+    device = torch.cuda.get_device_name(processes.device) if cuda else "cpu"
+    rounded = {
+        what: {kind: round(amount, 2) for kind, amount in kinds.items()} for what, kinds in hours.items()
+    }
+    return {
+        "torch": torch.__version__,
+        "device": f"{processes.world_size} x {device}",
+        "data_hours": rounded,
+    }
+
+
+def log_to(console: Console) -> None:
+    """Warnings go above the bar on a terminal, and are plain lines elsewhere."""
+    plain = logging.StreamHandler(sys.stderr)
+    handler = RichHandler(console=console, show_time=False, show_path=False) if console.is_terminal else plain
+    logging.basicConfig(
+        format="%(message)s" if console.is_terminal else "warning: %(message)s", handlers=[handler]
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

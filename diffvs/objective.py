@@ -1,0 +1,98 @@
+"""From a batch of waveforms to its losses: the noise, the denoiser or the whole sampler, and the error.
+
+Two stages share this module. The denoising stage asks for D(target + sigma * noise; sigma). The sampler stage
+runs the deployed few-step sampler from pure noise and judges what comes out, after Lay et al. (2024), "Single
+and Few-step Diffusion for Generative Speech Enhancement", https://arxiv.org/abs/2309.09677: that removes what
+discretising the ODE costs, and starting without any trace of the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from diffvs.edm import Denoiser, draw_sigmas, heun, karras_sigmas
+from diffvs.losses import Losses, training_loss
+from diffvs.spectrum import analyse, level
+
+SamplerGradient = Literal["all", "last"]
+
+
+class Objective(nn.Module):
+    """What training minimises, as one module: its parameters are the denoiser's.
+
+    One call of the module is one training step, however often the sampler calls the denoiser: that is what
+    DistributedDataParallel can wrap.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        expanded_weight: float,
+        bfloat16: bool = False,
+        sampler_steps: int | None = None,  # None: denoising; N: the N-step Heun sampler
+        sampler_gradient: SamplerGradient = "all",
+    ) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.expanded_weight, self.autocast = expanded_weight, bfloat16
+        self.sampler_steps, self.sampler_gradient = sampler_steps, sampler_gradient
+
+    def forward(self, mixture: Tensor, vocals: Tensor, loss_bins: Tensor, seeds: Sequence[int]) -> Losses:
+        """Losses of waveforms (b, 2, samples); loss_bins (b,); the noise of example i is that of seeds[i]."""
+        model = self.denoiser.config
+        condition, target = self.images(mixture, vocals)
+        sigma, noise = self._draw(target, seeds)
+        if self.sampler_steps is None:
+            estimate = self._denoise(target + sigma[:, None, None, None] * noise, sigma, condition)
+        else:
+            sigma = torch.full_like(sigma, model.edm.sigma_max)
+            estimate = self.sample(noise, condition, self.sampler_steps)
+        heard = self.late(condition)
+        return training_loss(estimate, target, heard, sigma, loss_bins, model, self.expanded_weight)
+
+    def images(self, mixture: Tensor, vocals: Tensor) -> tuple[Tensor, Tensor]:
+        """What the denoiser is told, and what it should answer, of waveforms (b, 2, samples)."""
+        spectrum = self.denoiser.config.spectrum
+        loudness = level(mixture, spectrum)
+        # A denoiser that looks ahead answers late: frame t of its answer belongs to frame t - lookahead.
+        return analyse(mixture / loudness, spectrum), self.late(analyse(vocals / loudness, spectrum))
+
+    def late(self, image: Tensor) -> Tensor:
+        """An image as much later as the denoiser answers."""
+        return F.pad(image, (self.denoiser.lookahead_frames, 0))[..., : image.shape[-1]]
+
+    def _draw(self, target: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """A noise level and unit noise for each example, a function of its seed alone."""
+        edm = self.denoiser.config.edm
+        sigma = [draw_sigmas(1, edm, torch.Generator().manual_seed(2 * seed)) for seed in seeds]
+        noise = torch.empty_like(target)
+        for image, seed in zip(noise, seeds, strict=True):
+            image.normal_(generator=torch.Generator(target.device).manual_seed(2 * seed + 1))
+        return torch.cat(sigma).to(target.device), noise
+
+    def _denoise(self, noisy: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        # A context of its own for each evaluation: autocast keeps its copies of the weights until it is left,
+        # and copies made without a gradient must not serve the evaluation that needs one.
+        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=self.autocast):
+            estimate: Tensor = self.denoiser(noisy, sigma, condition)
+        return estimate
+
+    def sample(self, noise: Tensor, condition: Tensor, steps: int) -> Tensor:
+        """What the deployed sampler makes of this noise; "last" lets only its last evaluation learn."""
+        edm = self.denoiser.config.edm
+        sigmas = karras_sigmas(steps, edm.sigma_min, edm.sigma_max, edm.rho)
+        evaluations = 0
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            nonlocal evaluations
+            evaluations += 1
+            learns = self.sampler_gradient == "all" or evaluations == 2 * steps - 1
+            with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+                return self._denoise(x, sigma, condition)
+
+        return heun(denoise, sigmas[0] * noise, sigmas)
