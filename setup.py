@@ -17,7 +17,7 @@ from setuptools.errors import CompileError
 
 ROOT = Path(__file__).parent.resolve()
 NO_COMPILER = (
-    "No C++ compiler was found; install one and try again: apt install g++ (Debian, Ubuntu), "
+    "No working C++ compiler was found; install one and try again: apt install g++ (Debian, Ubuntu), "
     "dnf install gcc-c++ (Fedora), xcode-select --install (macOS), or the Visual Studio Build Tools "
     'with the workload "Desktop development with C++" (Windows).'
 )
@@ -54,7 +54,7 @@ def run_cmake(arguments: list[str], path: str) -> None:
     program = shutil.which("cmake", path=path)
     done = subprocess.run([program, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
     sys.stderr.write(done.stderr)
-    if re.search(r"CMAKE_C(XX)?_COMPILER (could be found|not set)|No CMAKE_C(XX)?_COMPILER", done.stderr):
+    if re.search(r"CMAKE_C(XX)?_COMPILER (could|not)|not able to compile a simple test program", done.stderr):
         raise CompileError(NO_COMPILER)
     if done.returncode != 0:
         raise CompileError("CMake could not build cpp_ext; its messages stand above.")

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <complex>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -59,10 +60,11 @@ diffvs::Seconds seconds(double value) {
     return diffvs::Seconds{value > 0 ? value : 0.0};
 }
 
-float checked_level(float level) {
-    if (!(level >= 0.0f && level <= 1.0f))
-        throw py::value_error("a level of " + std::to_string(level) + " was given; levels run from 0 to 1");
-    return level;
+float checked_level(double level) {
+    if (!(level >= 0.0 && level <= 1.0))
+        throw py::value_error("a level of " + py::str(py::float_(level)).cast<std::string>() +
+                              " was given; levels run from 0 to 1");
+    return static_cast<float>(level);
 }
 
 bool dry_from(const std::string& policy) {
@@ -109,7 +111,8 @@ void bind_stft(py::module_& m) {
     analysis
         .def(py::init(
                  [](std::size_t n_fft, std::size_t hop_length, std::size_t channels, const Block& window) {
-                     return new StftAnalysis({n_fft, hop_length, channels}, window_from(window));
+                     return std::make_unique<StftAnalysis>(diffvs::StftSizes{n_fft, hop_length, channels},
+                                                           window_from(window));
                  }),
              "n_fft"_a, "hop_length"_a, "channels"_a, "window"_a.noconvert())
         .def(
@@ -129,8 +132,9 @@ void bind_stft(py::module_& m) {
     synthesis
         .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels,
                          const Block& analysis_window, const Block& synthesis_window) {
-                 return new StftSynthesis({n_fft, hop_length, channels}, window_from(analysis_window),
-                                          window_from(synthesis_window));
+                 return std::make_unique<StftSynthesis>(diffvs::StftSizes{n_fft, hop_length, channels},
+                                                        window_from(analysis_window),
+                                                        window_from(synthesis_window));
              }),
              "n_fft"_a, "hop_length"_a, "channels"_a, "analysis_window"_a.noconvert(),
              "synthesis_window"_a.noconvert())
@@ -169,17 +173,11 @@ void bind_stats(py::module_& m) {
         .def_readonly("finished", &AudioStats::finished);
 }
 
-void bind_port(py::module_& m) {
-    using diffvs::AudioPort;
-    py::class_<AudioPort>(m, "AudioPort",
-                          "The audio thread's side of the engine: mixture out, vocals in, mixed by levels.")
-        .def(py::init([](std::size_t channels, std::size_t latency, std::size_t max_block,
-                         std::size_t ring_samples, std::size_t ramp_samples, std::size_t fade_samples) {
-                 return new AudioPort(
-                     {channels, latency, max_block, ring_samples, ramp_samples, fade_samples});
-             }),
-             py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a, "ramp_samples"_a,
-             "fade_samples"_a)
+using diffvs::AudioPort;
+using PortClass = py::class_<AudioPort>;
+
+void bind_audio_side(PortClass& port_class) {
+    port_class
         .def_property_readonly(
             "callback_address",
             [](const AudioPort&) {
@@ -202,7 +200,11 @@ void bind_port(py::module_& m) {
                 py::gil_scoped_release release;
                 port.process(from, to, samples);
             },
-            "input"_a.noconvert(), "output"_a.noconvert(), "What the callback does with one block. [audio]")
+            "input"_a.noconvert(), "output"_a.noconvert(), "What the callback does with one block. [audio]");
+}
+
+void bind_worker_side(PortClass& port_class) {
+    port_class
         .def(
             "wait_mixture",
             [](const AudioPort& port, std::size_t samples, double timeout_s) {
@@ -230,15 +232,18 @@ void bind_port(py::module_& m) {
             },
             "timeout_s"_a,
             "Start afresh at the next block; False: not answered yet, call again before reading or writing. "
-            "[worker]")
-        .def("stats", &AudioPort::stats, "Counters and peaks; the peaks start anew. [any]")
+            "[worker]");
+}
+
+void bind_controls(PortClass& port_class) {
+    port_class.def("stats", &AudioPort::stats, "Counters and peaks; the peaks start anew. [any]")
         .def_property(
             "vocals_level", &AudioPort::vocals_level,
-            [](AudioPort& port, float level) { port.set_vocals_level(checked_level(level)); },
+            [](AudioPort& port, double level) { port.set_vocals_level(checked_level(level)); },
             "0 to 1. [control]")
         .def_property(
             "accompaniment_level", &AudioPort::accompaniment_level,
-            [](AudioPort& port, float level) { port.set_accompaniment_level(checked_level(level)); },
+            [](AudioPort& port, double level) { port.set_accompaniment_level(checked_level(level)); },
             "0 to 1. [control]")
         .def_property(
             "on_late", [](const AudioPort& port) { return port.dry_when_late() ? "dry" : "mute"; },
@@ -251,6 +256,21 @@ void bind_port(py::module_& m) {
         .def_property_readonly("broken", &AudioPort::broken, "Input was lost: only dry until a resync. [any]")
         .def_property_readonly("channels", [](const AudioPort& port) { return port.config().channels; })
         .def_property_readonly("latency", [](const AudioPort& port) { return port.config().latency; });
+}
+
+void bind_port(py::module_& m) {
+    PortClass port_class(m, "AudioPort",
+                         "The audio thread's side of the engine: mixture out, vocals in, mixed by levels.");
+    port_class.def(py::init([](std::size_t channels, std::size_t latency, std::size_t max_block,
+                               std::size_t ring_samples, std::size_t ramp_samples, std::size_t fade_samples) {
+                       return std::make_unique<AudioPort>(diffvs::AudioPortConfig{
+                           channels, latency, max_block, ring_samples, ramp_samples, fade_samples});
+                   }),
+                   py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a,
+                   "ramp_samples"_a, "fade_samples"_a);
+    bind_audio_side(port_class);
+    bind_worker_side(port_class);
+    bind_controls(port_class);
 }
 
 }  // namespace
