@@ -58,11 +58,17 @@ class Table:
 
 
 def read_rows(path: Path) -> list[list[str]]:
-    """The rows of a log, without its header and whatever a full disk left unfinished."""
+    """The rows of a log without its header, by rising steps: what was done again after a resume counts."""
     if not path.is_file():
         return []
+    rows: list[list[str]] = []
     with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.reader(file) if row and row[0].isdigit()]
+        for row in csv.reader(file):
+            if row and row[0].isdigit():
+                while rows and int(rows[-1][0]) > int(row[0]):
+                    rows.pop()
+                rows.append(row)
+    return rows
 
 
 class RunLog:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -21,6 +20,7 @@ from diffvs.data.cache import HeldOutError
 from diffvs.data.examples import Recipe
 from diffvs.data.loader import batches
 from diffvs.feed import Feed
+from diffvs.machine import provenance
 from diffvs.options import configurations, parser
 from diffvs.overfit import BatchValidator, repeated
 from diffvs.plan import Hours, data_hours, describe
@@ -157,16 +157,8 @@ def changes(facts: Path, config: TrainConfig) -> dict[str, tuple[Any, Any]]:
 
 def facts_of(processes: Processes, hours: Hours) -> dict[str, Any]:
     """What facts.json says beside the counters."""
-    cuda = processes.device.type == "cuda"
-    device = torch.cuda.get_device_name(processes.device) if cuda else "cpu"
-    rounded = {
-        what: {kind: round(amount, 2) for kind, amount in kinds.items()} for what, kinds in hours.items()
-    }
-    return {
-        "torch": torch.__version__,
-        "device": f"{processes.world_size} x {device}",
-        "data_hours": rounded,
-    }
+    rounded = {what: {kind: round(h, 2) for kind, h in kinds.items()} for what, kinds in hours.items()}
+    return {**provenance(processes.device), "processes": processes.world_size, "data_hours": rounded}
 
 
 def log_to(console: Console) -> None:
