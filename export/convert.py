@@ -15,7 +15,7 @@ from diffvs.config import CausalUNetConfig
 from diffvs.edm import Denoiser
 from diffvs.sampling import NOISE_SEED
 from export.fold import fold
-from export.graph import StreamingGraph
+from export.graph import input_names, output_names, runtime_graph
 from stream.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
@@ -27,7 +27,7 @@ class ExportError(Exception):
 
 def convert(denoiser: Denoiser, spec: ModelSpec, path: Path) -> None:
     """Writes the graph, folded, with the spec as metadata."""
-    graph = StreamingGraph(denoiser)
+    graph = runtime_graph(denoiser)
     frames = 3  # any number: the axis stays open
     image = torch.zeros(1, 4, spec.bins, frames)
     states = [torch.zeros(1, *shape) for shape in graph.states.values()]
@@ -39,8 +39,8 @@ def convert(denoiser: Denoiser, spec: ModelSpec, path: Path) -> None:
             graph,
             (image, image.clone(), torch.ones(1), *states),
             str(path),
-            input_names=graph.input_names,
-            output_names=graph.output_names,
+            input_names=input_names(graph),
+            output_names=output_names(graph),
             dynamic_axes={name: {3: "frames"} for name in ("mixture", "noisy", "denoised")},
             opset_version=OPSET,
             dynamo=False,
@@ -80,7 +80,7 @@ def make_spec(
         noise_seed=NOISE_SEED,
         lookahead_frames=network.lookahead_frames,
         context_frames=network.context_frames,
-        states=StreamingGraph(denoiser).states,
+        states=runtime_graph(denoiser).states,
         licence=licence,
         attribution=attribution,
         training={**facts, "preset": dataclasses.asdict(config)},

@@ -5,27 +5,30 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from diffvs.edm import Denoiser
-from diffvs.layers import Context
+from export.deploy import CausalGraph
 
 
-class StreamingGraph(nn.Module):
-    """mixture, noisy (1, 4, bins, t), sigma (1,) and the past -> denoised, like noisy, and the next past."""
+class WindowGraph(nn.Module):
+    """mixture, noisy (1, 4, bins, t), sigma (1,) -> denoised, like noisy: a window, answered as a whole."""
 
     def __init__(self, denoiser: Denoiser) -> None:
         super().__init__()
-        self.denoiser = denoiser.eval()
-        shapes = denoiser.state_shapes()
-        self.states = {f"state_{index}": shape for index, shape in enumerate(shapes)}
+        self.denoiser = denoiser
+        self.states: dict[str, tuple[int, int, int]] = {}
 
-    @property
-    def input_names(self) -> list[str]:
-        return ["mixture", "noisy", "sigma", *self.states]
+    def forward(self, mixture: Tensor, noisy: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
+        return (self.denoiser(noisy, sigma, mixture),)
 
-    @property
-    def output_names(self) -> list[str]:
-        return ["denoised", *(f"next_{name}" for name in self.states)]
 
-    def forward(self, mixture: Tensor, noisy: Tensor, sigma: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        context = Context(states)
-        denoised = self.denoiser(noisy, sigma, mixture, context)
-        return denoised, *context.next
+def runtime_graph(denoiser: Denoiser) -> CausalGraph | WindowGraph:
+    """What is exported, in evaluation mode."""
+    graph = CausalGraph(denoiser) if denoiser.causal else WindowGraph(denoiser)
+    return graph.eval().requires_grad_(False)
+
+
+def input_names(graph: CausalGraph | WindowGraph) -> list[str]:
+    return ["mixture", "noisy", "sigma", *graph.states]
+
+
+def output_names(graph: CausalGraph | WindowGraph) -> list[str]:
+    return ["denoised", *(f"next_{name}" for name in graph.states)]

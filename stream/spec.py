@@ -20,7 +20,7 @@ METADATA_KEY = "diffvs.spec"
 KINDS = ("causal", "window")
 PRECISIONS = ("fp32", "fp16", "int8")
 
-StateShapes = dict[str, tuple[int, int, int]]  # name -> (channels, frequencies, frames), in the graph's order
+StateShapes = dict[str, tuple[int, int, int]]  # name -> (channels, frames, frequencies), in the graph's order
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+from denoisers import awake, changed
 from onnx import helper, numpy_helper
 
 from diffvs.edm import Denoiser
 from export.convert import convert, make_spec
-from models import awake, changed
 from stream.diffusion import DiffusionSeparator
 from stream.model import OnnxModel
 from stream.spec import METADATA_KEY

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import soundfile
 import torch
+from denoisers import awake, changed
 from exported import tiny, with_metadata
 from signals import noise
 
@@ -22,7 +23,6 @@ from diffvs.config import PRESETS, SpectrumConfig
 from export.__main__ import golden_path, main
 from export.convert import ExportError, convert, make_spec
 from export.verify import run_stream, verify
-from models import awake, changed
 from stream import sampler
 from stream.diffusion import compress, expand
 from stream.model import OnnxModel
