@@ -1,4 +1,4 @@
-"""Who may import whom: the rules of CONTRIBUTING.md, held against every import, wherever it stands."""
+"""Who may import whom: the rules of docs/architecture.md, held against every import, wherever it stands."""
 
 import ast
 import subprocess
