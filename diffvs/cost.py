@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,10 +94,10 @@ def markdown(costs: Iterable[Cost]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m diffvs.cost", description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/network.md")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     costs = [cost(model) for model in PRESETS.values()]
     if arguments.markdown:
         sys.stdout.write(markdown(costs))

@@ -1,6 +1,7 @@
 """The causal network streams exactly, hears what it may and no more, and means the same in training."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -223,3 +224,13 @@ def test_twice_the_data_under_twice_the_noise_is_the_same_problem():
                 parameter.zero_()
     noisy, mixture = inputs(config, frames=3)
     assert_same(two(2 * noisy, 2 * SIGMA, 2 * mixture), 2 * one(noisy, SIGMA, mixture))
+
+
+def test_the_docs_show_the_state_of_live():
+    with torch.device("meta"):
+        shapes = Denoiser(PRESETS["live"]).state_shapes()
+    page = (Path(__file__).resolve().parent.parent / "docs" / "network.md").read_text(encoding="utf-8")
+    rows = [
+        line.split("|")[2:5] for line in page.splitlines() if line.startswith(("| encoder", "| mid", "| dec"))
+    ]
+    assert [tuple(map(int, row)) for row in rows] == shapes
