@@ -19,6 +19,7 @@ def head() -> str:
         "commit": commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "load": load(),
+        "scheduling": scheduling(),
     }
     return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
 
@@ -59,6 +60,13 @@ def load() -> str:
     if not hasattr(os, "getloadavg"):
         return "not known on this system"
     return f"{os.getloadavg()[0]:.1f} processes wanted to run in the minute before"
+
+
+def scheduling() -> str:
+    """Whether other work may interrupt: audio servers run their callbacks at real-time priority."""
+    if not hasattr(os, "sched_getscheduler") or os.sched_getscheduler(0) == os.SCHED_OTHER:
+        return "as any program (on Linux, `chrt -f 10` gives the real-time priority that audio servers use)"
+    return "real-time priority, as audio servers have"
 
 
 def _output(*command: str) -> str:
