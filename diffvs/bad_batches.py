@@ -27,6 +27,11 @@ class Tried(NamedTuple):
     mixture: Tensor
     vocals: Tensor
 
+    @property
+    def audio_is_finite(self) -> bool:
+        """Whether the data are to blame."""
+        return bool(torch.isfinite(self.mixture).all() and torch.isfinite(self.vocals).all())
+
 
 def tried_examples(trainer: Trainer, batch: Batch) -> list[Tried]:
     """The examples of this process's part of the batch that has just been tried."""
@@ -41,8 +46,10 @@ def tried_examples(trainer: Trainer, batch: Batch) -> list[Tried]:
 
 
 def blamed(examples: Sequence[Tried]) -> list[Tried]:
-    """Those whose own loss is not finite; all of them, if it was the gradient."""
-    return [example for example in examples if not math.isfinite(example.loss)] or list(examples)
+    """Those whose own loss or audio is not finite; all of them, if it was the gradient alone."""
+    return [one for one in examples if not (math.isfinite(one.loss) and one.audio_is_finite)] or list(
+        examples
+    )
 
 
 def keep_bad(folder: Path, number: int, step: Step, examples: Sequence[Tried], seed: int) -> None:
@@ -60,9 +67,7 @@ def keep_bad(folder: Path, number: int, step: Step, examples: Sequence[Tried], s
                 "example": example.number,
                 "loss": str(example.loss),
                 "noise_seed": example.noise_seed,
-                "audio_is_finite": bool(
-                    torch.isfinite(example.mixture).all() and torch.isfinite(example.vocals).all()
-                ),
+                "audio_is_finite": example.audio_is_finite,
                 "peak": str(float(example.mixture.abs().max())),
             }
             for example in examples

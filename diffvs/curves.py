@@ -79,7 +79,9 @@ class History:
         for steps, series in sorted(self.scores.items()):
             best = series[np.nanargmax(series[:, 1])]
             name = f"{steps} step{'s' if steps > 1 else ''}"
-            rows.append((*common, name, *(f"{value:.2f}" for value in best[1:]), *end))
+            rows.append(
+                (*common, name, *("" if np.isnan(value) else f"{value:.2f}" for value in best[1:]), *end)
+            )
         return rows or [(*common, "", "", "", *end)]
 
 

@@ -154,9 +154,9 @@ class Configurations(NamedTuple):
 
 def configurations(arguments: argparse.Namespace, device: torch.device) -> Configurations:
     """Read the options, and the folders that they name. Raises ValueError when they cannot be met."""
-    for name in ("overfit", "workers", "validate_seconds", "example_seconds"):
+    for name in ("overfit", "finetune_sampler", "workers", "validate_seconds", "example_seconds"):
         value = getattr(arguments, name)
-        least = 1 if name == "overfit" else 0
+        least = 1 if name in ("overfit", "finetune_sampler") else 0
         if value is not None and value < least:
             raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
     rhythm = Rhythm(**given(arguments, RHYTHM_OPTIONS))
