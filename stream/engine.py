@@ -87,8 +87,7 @@ class Engine:
         """Starts the worker. Nothing to do when not threaded."""
         if self._threaded and self._thread is None:
             self._port.wait_for_worker = self._wait
-            self._thread = threading.Thread(target=self._worker.run, name="separation", daemon=True)
-            self._thread.start()
+            self._thread = self._worker.start()
             atexit.register(self.stop)  # a thread inside native code must not outlive the interpreter
 
     def stop(self) -> bool:

@@ -62,16 +62,23 @@ class Worker:
         self._hops_since_crash = 0
         self._has_run = False
 
+    def start(self) -> threading.Thread:
+        """[control] Runs in a thread of its own. Again, too, once the last one has ended."""
+        self._stop.clear()
+        thread = threading.Thread(target=self.run, name="separation", daemon=True)
+        thread.start()
+        return thread
+
     def run(self) -> None:
-        """Works until `stop` is called or the separator is beyond help. May be called again after a stop."""
+        """Works until `stop` is called or the separator is beyond help."""
         self.state = "running"
-        if self._has_run:
-            self._attempt(self._skip)  # the audio has gone on in the meantime
+        if self._has_run:  # the audio has gone on meanwhile, and whatever was half done is stale
+            self._recent_crashes = 0
+            self._attempt(self._skip)
         self._has_run = True
         while not (self._stop.is_set() or self._given_up):
             self._port.wait_mixture(self._hop - len(self._mixture), WAIT_S)
             self._attempt(self.step)
-        self._stop.clear()
         if self._given_up:
             self._port.wait_for_worker = False  # nothing will come
         else:

@@ -57,12 +57,12 @@ def play_until_healthy(engine: Engine, seed: int = 9) -> None:
     until(healthy)
 
 
-def is_still_exact(engine: Engine) -> bool:
+def is_still_exact(engine: Engine, *, settled: bool = True) -> bool:
     """No drift: with the vocals alone the input comes back, in place."""
     engine.set_levels(vocals=1.0, accompaniment=0.0)
-    play(engine, noise(60 * HOP, seed=3), settled=True)  # the ramp
+    play(engine, noise(60 * HOP, seed=3), settled=settled)  # the ramp
     mixture = noise(60 * HOP, seed=4)
-    played = play(engine, mixture, settled=True)
+    played = play(engine, mixture, settled=settled)
     return residual_db(played[engine.latency :], mixture[: len(played) - engine.latency]) < -120
 
 
@@ -112,12 +112,14 @@ def test_going_dry_does_not_click():
 def test_a_worker_hopelessly_behind_goes_on_with_the_present():
     gate = threading.Event()
     engine = karaoke(Scripted(lambda n, vocals: gate.wait(20)))
-    play(engine, noise(100 * HOP))
+    backlog = 40  # hops: more than is worked off, less than the ring holds
+    play(engine, noise(backlog * HOP))
     gate.set()
     play_until_healthy(engine)
     stats = engine.stats()
+    assert stats.dropped_samples == 0
     assert stats.skips >= 1
-    assert stats.hops < stats.position // HOP - 50  # the backlog was not worked off
+    assert stats.hops < stats.position // HOP - backlog // 2
     assert is_still_exact(engine)
     assert engine.stop()
 
@@ -130,6 +132,23 @@ def test_an_overflowing_ring_is_counted_and_mended():
     assert engine.stats().dropped_samples > 0
     assert is_dry(engine, played, mixture, engine.latency + FADE, len(played))
     gate.set()
+    play_until_healthy(engine)
+    assert is_still_exact(engine)
+    assert engine.stop()
+
+
+def test_an_overflow_is_mended_in_waiting_mode_too():
+    """The audio has lost its patience once, and goes on without the worker."""
+    gate = threading.Event()
+    engine = karaoke(Scripted(lambda n, vocals: gate.wait(20)), wait=True)
+    engine.port.wait_for_worker = False
+    play(engine, noise(1_000 * HOP))
+    assert engine.stats().dropped_samples > 0
+    gate.set()
+    until(lambda: play(engine, noise(HOP)) is not None and not engine.port.broken)
+    hops = engine.stats().hops
+    until(lambda: play(engine, noise(HOP)) is not None and engine.stats().hops > hops)
+    engine.port.wait_for_worker = True
     play_until_healthy(engine)
     assert is_still_exact(engine)
     assert engine.stop()
@@ -175,6 +194,22 @@ def test_a_crash_is_counted_reported_and_mended():
     assert engine.stop()
 
 
+def test_a_crash_between_two_hops_shifts_nothing():
+    """Blocks that are no whole hops: half a hop is waiting when the worker starts afresh."""
+
+    def crash_once(n: int, vocals: np.ndarray) -> None:
+        if n == 30:
+            raise RuntimeError("out of luck")
+
+    engine = Engine(Scripted(crash_once), wait=True)
+    engine.prepare(HOP - 7)
+    engine.start()
+    play(engine, noise(60 * HOP))
+    assert engine.stats().crashes == 1
+    assert is_still_exact(engine, settled=False)
+    assert engine.stop()
+
+
 def test_a_separator_that_always_crashes_is_left_for_dead_and_the_show_goes_on():
     def crash(n: int, vocals: np.ndarray) -> None:
         raise MemoryError("no memory")
@@ -185,6 +220,25 @@ def test_a_separator_that_always_crashes_is_left_for_dead_and_the_show_goes_on()
     mixture = noise(200 * HOP, seed=2)
     played = play(engine, mixture)
     assert is_dry(engine, played, mixture, engine.latency + FADE, len(played))
+    assert engine.stop()
+
+
+def test_a_model_left_for_dead_can_be_started_again():
+    broken = threading.Event()
+
+    def crash(n: int, vocals: np.ndarray) -> None:
+        if broken.is_set():
+            raise RuntimeError("broken")
+
+    engine = karaoke(Scripted(crash))
+    play(engine, noise(30 * HOP), settled=True)
+    broken.set()
+    until(lambda: play(engine, noise(HOP)) is not None and engine.stats().state == "failed")
+    assert engine.stop()
+    broken.clear()
+    engine.start()
+    play_until_healthy(engine)
+    assert is_still_exact(engine)
     assert engine.stop()
 
 
@@ -203,7 +257,8 @@ def test_crashes_long_ago_are_forgiven(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_crash_while_the_audio_waits_does_not_stop_it():
     def crash(n: int, vocals: np.ndarray) -> None:
-        raise RuntimeError("dead")
+        if n >= 30:
+            raise RuntimeError("dead")
 
     engine = karaoke(Scripted(crash), wait=True)
     begin_s = time.monotonic()

@@ -221,6 +221,24 @@ def test_blocks_may_come_in_any_size_of_engine():
         assert residual_db(np.concatenate(got), mixture) < IDENTITY_DB
 
 
+def test_after_the_end_the_model_hears_silence():
+    class Listener(IdentitySeparator):
+        def __init__(self):
+            super().__init__()
+            self.heard: list[np.ndarray] = []
+
+        def process(self, mixture):
+            self.heard.append(mixture.copy())
+            return super().process(mixture)
+
+    mixture = noise(11 * HOP + 100)
+    listener = Listener()
+    separate([mixture[: 8 * HOP], mixture[8 * HOP :]], listener, lambda mixture, vocals: None)
+    heard = np.concatenate(listener.heard)
+    np.testing.assert_array_equal(heard[: len(mixture)], mixture)
+    assert not heard[len(mixture) :].any()
+
+
 def test_reading_stops_where_the_header_lied(tmp_path: Path, monkeypatch):
     path = tmp_path / "x.wav"
     soundfile.write(path, noise(1_000), 44_100)
