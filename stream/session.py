@@ -127,7 +127,6 @@ class Session:
         """Raises DeviceError."""
         self.engine.start()
         self._stream.start()
-        self._started_s = time.monotonic()
 
     def stop(self) -> None:
         """Makes run() return soon. May be called by a signal handler; a later second time it insists."""
