@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cpp_ext
+from stream.anytime import Anytime
 from stream.model import Image, OnnxModel
 from stream.sampler import evaluation_sigmas, frame_noise, heun, karras_sigmas
 from stream.separator import Audio, ModelError, sqrt_hann
@@ -25,9 +26,12 @@ Spectra = NDArray[np.complex64]  # (frames, channels, n_bins)
 
 
 class DiffusionSeparator:
-    """A Separator around an exported causal model."""
+    """A Separator around an exported causal model.
 
-    def __init__(self, model: OnnxModel, *, steps: int | None = None):
+    With `anytime` it makes fewer evaluations when time is short; then what comes out depends on the load.
+    """
+
+    def __init__(self, model: OnnxModel, *, steps: int | None = None, anytime: Anytime | None = None):
         spec = model.spec
         if spec.kind != "causal":
             raise ModelError(f"the model {spec.name} is of kind {spec.kind}, which cannot be run live yet")
@@ -40,19 +44,26 @@ class DiffusionSeparator:
         self.lookahead = spec.lookahead_frames * spec.hop_length
         self.latency = spec.latency
         self._spec = spec
+        self._anytime = anytime
         self._sigmas = karras_sigmas(steps or spec.steps, spec.sigma_min, spec.sigma_max, spec.rho)
-        # Scaled as in training, where analysis and synthesis share what makes them add up to 1.
-        window = sqrt_hann(spec.n_fft) * np.float32((2 * spec.hop_length / spec.n_fft) ** 0.5)
+        # As in training, the window has half of what makes analysis and synthesis add up to 1, and spectra
+        # are divided by sqrt(n_fft). The synthesis undoes any scale of the analysis.
+        scale = (2 * spec.hop_length) ** 0.5 / spec.n_fft
+        window = sqrt_hann(spec.n_fft) * np.float32(scale)
         sizes = spec.n_fft, spec.hop_length, spec.channels
         self._analysis = cpp_ext.StftAnalysis(*sizes, window)
         self._synthesis = cpp_ext.StftSynthesis(*sizes, window, window)
 
     def prepare(self, max_hops: int) -> None:
         spec, frames = self._spec, min(max_hops, MAX_FRAMES)
-        self._spectra = np.zeros((frames, spec.channels, spec.n_fft // 2 + 1), np.complex64)
+        shape = (frames, spec.channels, spec.n_fft // 2 + 1)
+        self._mixture_spectra = np.empty(shape, np.complex64)
+        self._vocals_spectra = np.zeros(shape, np.complex64)  # above the bins of the model it stays so
         self._noise = np.empty(4 * spec.bins * frames, np.float32)
         self._vocals = np.empty((max_hops * spec.hop_length, spec.channels), np.float32)
-        self.model.prepare(frames, evaluation_sigmas(self._sigmas))
+        levels = evaluation_sigmas(self._sigmas)
+        self._heard = [0] * len(levels)  # frames in the state of each evaluation
+        self.model.prepare(frames, levels)
         self.reset()
 
     def process(self, mixture: Audio) -> Audio:
@@ -66,50 +77,87 @@ class DiffusionSeparator:
         self._analysis.reset()
         self._synthesis.reset()
         self.model.reset()
+        self._heard = [self._spec.context_frames] * len(self._heard)  # silence is a past like any other
         self._frame = 0
 
     def _separate(self, mixture: Audio, vocals: Audio) -> None:
         """One run of the network's worth of hops."""
         frames = len(mixture) // self.hop_length
-        spectra = self._spectra[:frames]
-        self._analysis.process(mixture, spectra)
-        compress(spectra, self._spec, self.model.mixture(frames))
-        estimate = self._estimate(frames)
-        expand(estimate, self._spec, spectra)
-        self._synthesis.process(spectra, vocals)
+        if self._anytime:
+            self._anytime.begin(frames)
+        heard, separated = self._mixture_spectra[:frames], self._vocals_spectra[:frames]
+        self._analysis.process(mixture, heard)
+        compress(heard, self._spec, self.model.mixture(frames))
+        expand(self._estimate(frames), self._spec, separated)
+        self._synthesis.process(separated, vocals)
+        if self._anytime:
+            self._anytime.end(self._done)
 
     def _estimate(self, frames: int) -> Image:
         shape = (1, 4, self._spec.bins, frames)
         x = self._noise[: np.prod(shape)].reshape(shape)
-        frame_noise(self._frame, self._spec.noise_seed, x)
-        x *= np.float32(self._sigmas[0])
+        frame_noise(self._frame, self._spec.noise_seed, self._sigmas[0], x)
         self._frame += frames
-        for estimate in heun(self.model.evaluate, x, self._sigmas):  # noqa: B007
-            pass
+        done = 0
+        for _ in heun(self._denoise, x, self._sigmas):
+            done += 1
+            if self._anytime and not self._anytime.allows(done):
+                break
+        self._done = done
+        for evaluation in range(done, len(self._heard)):
+            self._heard[evaluation] = 0
+        return self.model.denoised(frames)
+
+    def _denoise(self, x: Image, evaluation: int) -> Image:
+        """One evaluation. Where it missed frames, it starts again from silence and is faded in.
+
+        The fade is as long as the network's context: when it ends, the state is what it would have been.
+        """
+        frames, context = x.shape[-1], self._spec.context_frames
+        heard = self._heard[evaluation]
+        self._heard[evaluation] = heard + frames
+        if heard >= context:
+            return self.model.evaluate(x, evaluation)
+        if heard == 0:
+            self.model.forget(evaluation)
+        before = self.model.denoised(frames).copy()
+        estimate = self.model.evaluate(x, evaluation)
+        share = np.minimum(np.arange(heard + 1, heard + frames + 1, dtype=np.float32) / context, 1)
+        estimate -= before
+        estimate *= share
+        estimate += before
         return estimate
 
 
 def load(
-    path: Path, *, provider: str = "auto", steps: int | None = None, threads: int = 1
+    path: Path, *, provider: str = "auto", steps: int | None = None, threads: int = 1, live_share: float = 0.0
 ) -> DiffusionSeparator:
-    """The separator of an .onnx file. Raises ModelError."""
-    return DiffusionSeparator(OnnxModel(path, provider=provider, threads=threads), steps=steps)
+    """The separator of an .onnx file. Raises ModelError.
+
+    Without `steps` it makes the model's own number of them; with a `live_share` of real time to spend, fewer
+    when time is short.
+    """
+    model = OnnxModel(path, provider=provider, threads=threads)
+    spec, anytime = model.spec, None
+    if live_share and steps is None:
+        evaluations = 2 * spec.steps - 1
+        anytime = Anytime(evaluations, hop_s=spec.hop_length / spec.sample_rate, share=live_share)
+    return DiffusionSeparator(model, steps=steps, anytime=anytime)
 
 
 def compress(spectra: Spectra, spec: ModelSpec, image: Image) -> None:
     """Spectra (frames, 2, n_bins) -> the network's image (1, 4, bins, frames), amplitudes compressed."""
-    kept = spectra[:, :, : spec.bins] / np.float32(spec.n_fft**0.5)
-    amplitude = np.sqrt(kept.real**2 + kept.imag**2 + np.float32(TINY**2))
-    kept *= np.float32(spec.scale) * amplitude ** np.float32(spec.exponent - 1)
-    parts = kept.view(np.float32).reshape(len(kept), 2, spec.bins, 2)  # real, imaginary
-    image.reshape(2, 2, spec.bins, -1)[...] = parts.transpose(1, 3, 2, 0)
+    parts = spectra.view(np.float32).reshape(*spectra.shape, 2)[:, :, : spec.bins]  # real, imaginary
+    power = parts[..., 0] ** 2 + parts[..., 1] ** 2 + TINY**2
+    gain = spec.scale * power ** ((spec.exponent - 1) / 2)
+    out = image.reshape(2, 2, spec.bins, -1)  # channel, part, bin, frame
+    np.multiply(parts.transpose(1, 3, 2, 0), gain.transpose(1, 2, 0)[:, np.newaxis], out=out)
 
 
 def expand(image: Image, spec: ModelSpec, spectra: Spectra) -> None:
-    """Inverse of `compress`; the bins that the network does not see become silent."""
-    real, imag = image.reshape(2, 2, spec.bins, -1).transpose(1, 3, 0, 2) / np.float32(spec.scale)
-    amplitude = np.sqrt(real**2 + imag**2 + np.float32(TINY**2))
-    gain = np.float32(spec.n_fft**0.5) * amplitude ** np.float32(1 / spec.exponent - 1)
-    spectra[:, :, spec.bins :] = 0
-    spectra.real[:, :, : spec.bins] = real * gain
-    spectra.imag[:, :, : spec.bins] = imag * gain
+    """Inverse of `compress`; bins that the network does not see are left as they are."""
+    real, imag = image.reshape(2, 2, spec.bins, -1).transpose(1, 3, 0, 2)  # frame, channel, bin
+    power = real**2 + imag**2 + (TINY * spec.scale) ** 2
+    gain = spec.scale ** (-1 / spec.exponent) * power ** ((1 / spec.exponent - 1) / 2)
+    np.multiply(real, gain, out=spectra.real[:, :, : spec.bins])
+    np.multiply(imag, gain, out=spectra.imag[:, :, : spec.bins])

@@ -50,27 +50,34 @@ class OnnxModel:
             for name in ("mixture", "noisy", "denoised")
         }
         self._states, self._levels, self._memory = states, levels, memory
+        self._silence = [np.zeros((1, *shape), np.float32) for shape in self.spec.states.values()]
         self._parity = [0] * len(states)
         self._chunks = [self._bind(frames) for frames in range(1, max_frames + 1)]
-        for chunk in self._chunks:
-            for bindings in chunk.bindings:
-                for binding in bindings:
-                    self._session.run_with_iobinding(binding)
+        for chunk in self._chunks:  # the first run of each size is slow: it plans its memory
+            self._session.run_with_iobinding(chunk.bindings[0][0])
         self.reset()
 
     def reset(self) -> None:
-        """Silence has come before."""
-        for pair in self._states:
-            for states in pair:
-                for state, shape in zip(states, self.spec.states.values(), strict=True):
-                    state.update_inplace(np.zeros((1, *shape), np.float32))
+        """Silence has come before, for every evaluation."""
+        for evaluation in range(len(self._states)):
+            self.forget(evaluation)
+
+    def forget(self, evaluation: int) -> None:
+        """Silence has come before, for this evaluation."""
+        states = self._states[evaluation][self._parity[evaluation]]
+        for state, zeros in zip(states, self._silence, strict=True):
+            state.update_inplace(zeros)
 
     def mixture(self, frames: int) -> Image:
         """Where the network reads a chunk of so many frames from."""
         return self._chunks[frames - 1].mixture
 
+    def denoised(self, frames: int) -> Image:
+        """Where the network wrote its last answer for a chunk of so many frames."""
+        return self._chunks[frames - 1].denoised
+
     def evaluate(self, noisy: Image, evaluation: int) -> Image:
-        """D(noisy) at the evaluation's sigma for what lies in `mixture`; overwritten by the next."""
+        """D(noisy) at the evaluation's sigma for what lies in `mixture`: `denoised`, until the next."""
         frames: int = noisy.shape[-1]
         chunk = self._chunks[frames - 1]
         np.copyto(chunk.noisy, noisy)

@@ -52,8 +52,8 @@ def heun(denoise: Denoise, x: Image, sigmas: Sequence[float]) -> Iterator[Image]
         evaluation += 2
 
 
-def frame_noise(first: int, seed: int, out: Image) -> None:
-    """Fills (1, 4, bins, frames) with the unit normal noise of the frames first, first + 1, ...
+def frame_noise(first: int, seed: int, sigma: float, out: Image) -> None:
+    """Fills (1, 4, bins, frames) with sigma times the unit normal noise of the frames first, first + 1, ...
 
     A frame's noise depends on its number only (Philox is a counter-based generator): so a restart, a replay
     and any size of block hear the same.
@@ -63,4 +63,4 @@ def frame_noise(first: int, seed: int, out: Image) -> None:
     for index in range(frames):
         bits = np.random.Philox(key=seed, counter=[0, first + index, 0, 0])
         np.random.Generator(bits).standard_normal(out=noise, dtype=np.float32)
-        out[0, :, :, index] = noise
+        np.multiply(noise, np.float32(sigma), out=out[0, :, :, index])

@@ -187,7 +187,7 @@ def test_the_samplers_agree() -> None:
 
 def test_the_noise_is_the_same_bit_for_bit() -> None:
     out = np.empty((1, 4, 16, 5), np.float32)
-    sampler.frame_noise(3, 11, out)
+    sampler.frame_noise(3, 11, 1.0, out)
     np.testing.assert_array_equal(out, diffvs.sampling.frame_noise(3, 5, 16, seed=11).numpy())
 
 
@@ -196,15 +196,14 @@ def test_the_transforms_agree(exponent: float) -> None:
     config = SpectrumConfig(n_fft=64, hop_length=32, bins=30, exponent=exponent)
     spec = dataclasses.replace(OnnxModel(tiny()[1]).spec, n_fft=64, hop_length=32, bins=30, exponent=exponent)
     values = noise(2 * 5 * 33).view(np.complex64).reshape(5, 2, 33)
-    linear = torch.view_as_real(torch.from_numpy(values[..., :30]) / 8)  # (frames, channels, bins, parts)
+    linear = torch.view_as_real(torch.from_numpy(values[..., :30]))  # (frames, channels, bins, parts)
     expected = diffvs.spectrum.compress(linear.permute(1, 3, 2, 0).reshape(1, 4, 30, 5), config)
     image = np.empty((1, 4, 30, 5), np.float32)
     compress(values, spec, image)
     np.testing.assert_allclose(image, expected.numpy(), rtol=1e-5, atol=1e-6)
-    back = np.ones_like(values)
+    back = np.zeros_like(values)
     expand(image, spec, back)
     np.testing.assert_allclose(back[..., :30], values[..., :30], rtol=1e-4, atol=1e-6)
-    assert not back[..., 30:].any()
 
 
 def test_spec_and_checkpoint_name_the_same_window() -> None:
