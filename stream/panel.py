@@ -96,13 +96,13 @@ def _shares(budget: LatencyBudget) -> list[str]:
 
 def status_line(stats: Stats, peak_input: float, peak_vocals: float, peak_output: float) -> str:
     peaks = f"in {decibels(peak_input)}  vocals {decibels(peak_vocals)}  out {decibels(peak_output)}"
-    load = f"load {stats.times.rtf:.0%}  late hops {stats.late_hops}  {trouble(stats)}"
-    return f"{stats.seconds:8.1f} s  {peaks}  {load}  {separation(stats)}"
+    worker = f"load {stats.times.rtf:.0%}  late hops {stats.late_hops}  {trouble(stats)}"
+    return f"{stats.seconds:8.1f} s  {peaks}  {worker}  {separation(stats)}"
 
 
 def summary(stats: Stats) -> str:
     """What a session came to."""
-    lines = [f"played {stats.seconds:.2f} s; {load(stats)}", trouble(stats)]
+    lines = [f"played {stats.seconds:.2f} s; load {load(stats)}", trouble(stats)]
     if stats.crashes or stats.state == "failed":
         lines.append(separation(stats))
     if stats.non_finite_hops:
@@ -113,8 +113,9 @@ def summary(stats: Stats) -> str:
 def load(stats: Stats) -> str:
     times = stats.times
     return (
-        f"load {times.rtf:.1%}, a hop of {1000 * stats.deadline_s:.1f} ms takes {1000 * times.median_s:.2f} "
-        f"(99 %: {1000 * times.p99_s:.2f}, most: {1000 * times.max_s:.2f}), {stats.late_hops} took longer"
+        f"{times.rtf:.1%} of real time; a hop of {1000 * stats.deadline_s:.1f} ms takes "
+        f"{1000 * times.median_s:.2f} ms (99 %: {1000 * times.p99_s:.2f}, most: {1000 * times.max_s:.2f}), "
+        f"{stats.late_hops} took longer"
     )
 
 

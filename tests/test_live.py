@@ -136,7 +136,7 @@ def test_the_panel_shows_meters_levels_latency_and_trouble():
     panel.show(STATS, (0.25, 1.0))
     panel.close()
     shown = paper.getvalue()
-    for words in ("title", "25%", "95.1 ms", "slack 46.4", "load 9.0%", "xruns 3", "separating", "█"):
+    for words in ("title", "25%", "95.1 ms", "slack 46.4", "9.0% of real time", "xruns 3", "separating", "█"):
         assert words in shown
 
 
