@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from signals import noise, residual_db
 
-from stream.engine import Engine
+from stream.engine import FADE_S, Engine
 from stream.separator import Audio, IdentitySeparator
 from stream.stats import Stats
 
@@ -15,6 +16,10 @@ PATIENCE_S = 20.0  # with a worker on a busy machine, before a test gives up
 HOP_S = 0.5  # ... before it plays the next block all the same: a worker may be waiting for just that
 
 N_FFT, HOP = 64, 32  # small, so that little audio shows everything
+RATE = 44_100
+FADE = round(FADE_S * RATE)
+SLACK_HOPS = 4
+WET = 1e-5  # what is left of the input when all of it was separated
 
 
 class Scripted(IdentitySeparator):
@@ -40,7 +45,7 @@ class Scripted(IdentitySeparator):
 
 
 def play(engine: Engine, mixture: Audio, *, settled: bool = False) -> Audio:
-    """Whole blocks of mixture through the engine. `settled` (for blocks of one hop) lets the worker finish each."""
+    """Whole blocks through the engine. `settled`, for blocks of one hop, lets the worker finish each."""
     block = engine.block_size
     whole = len(mixture) // block * block
     output = np.full_like(mixture[:whole], np.nan)
@@ -65,3 +70,40 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline_s, "the worker did not get there in time"
         time.sleep(0.0005)
+
+
+def karaoke(separator: Scripted, **how) -> Engine:
+    engine = Engine(separator, **{"slack_hops": SLACK_HOPS, **how})
+    engine.prepare(HOP)
+    engine.set_levels(vocals=0.0, accompaniment=1.0)
+    engine.start()
+    return engine
+
+
+def is_dry(engine: Engine, played: np.ndarray, mixture: np.ndarray, begin: int, end: int) -> bool:
+    """Whether the output in [begin, end) is the input, bit for bit, at the engine's latency."""
+    return np.array_equal(played[begin:end], mixture[begin - engine.latency : end - engine.latency])
+
+
+def is_wet(played: np.ndarray, begin: int, end: int) -> bool:
+    return bool(np.abs(played[begin:end]).max() < WET)
+
+
+def play_until_healthy(engine: Engine, seed: int = 9) -> None:
+    """Goes on until vocals have come without a gap for a while."""
+
+    def healthy() -> bool:
+        before = engine.stats().late_samples
+        play(engine, noise(40 * HOP, seed=seed), settled=True)
+        return engine.stats().late_samples == before
+
+    until(healthy)
+
+
+def is_still_exact(engine: Engine, *, settled: bool = True) -> bool:
+    """No drift: with the vocals alone the input comes back, in place."""
+    engine.set_levels(vocals=1.0, accompaniment=0.0)
+    play(engine, noise(60 * HOP, seed=3), settled=settled)  # the ramp
+    mixture = noise(60 * HOP, seed=4)
+    played = play(engine, mixture, settled=settled)
+    return residual_db(played[engine.latency :], mixture[: len(played) - engine.latency]) < -120
