@@ -58,14 +58,20 @@ def parser() -> argparse.ArgumentParser:
         help=f"model: {', '.join(PRESETS)} (default: that of RUN or CHECKPOINT, or live)",
     )
     add("--start-from", type=Path, metavar="CHECKPOINT", help="begin with these weights")
-    add("--steps", type=int, help="end after so many steps ...")
-    add("--minutes", type=float, help="... or minutes of training; with neither, train until stopped")
+    add("--steps", type=int, metavar="N", help="end after so many steps ...")
+    add(
+        "--minutes",
+        type=float,
+        metavar="X",
+        help="... or minutes of training; with neither, train until stopped",
+    )
     add("--dry-run", action="store_true", help="say what would be done, and stop")
-    add("--overfit", type=int, metavar="BATCHES", help="rehearse: learn so many batches by heart")
+    add("--overfit", type=int, metavar="N", help="rehearse: learn so many batches by heart")
     add("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
     add(
         "--workers",
         type=int,
+        metavar="N",
         default=1,
         help="processes that make examples, per training process (default: 1)",
     )
@@ -79,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     stage = result.add_argument_group("stages")
     _add_fields(stage, EdmConfig, EDM_OPTIONS)
     stage.add_argument(
-        "--segment-frames", type=int, help="STFT frames of an excerpt (default: the model's own)"
+        "--segment-frames", metavar="N", type=int, help="STFT frames of an excerpt (default: the model's own)"
     )
     stage.add_argument(
         "--finetune-sampler",
@@ -102,10 +108,17 @@ def parser() -> argparse.ArgumentParser:
         help="Heun steps to validate (default: 1,2)",
     )
     rhythm.add_argument(
-        "--validate-seconds", type=float, help="of the middle of each validation song (default: all of it)"
+        "--validate-seconds",
+        metavar="X",
+        type=float,
+        help="of the middle of each validation song (default: all of it)",
     )
     rhythm.add_argument(
-        "--example-seconds", type=float, default=12.0, help="of the excerpts to hear; 0: none (default: 12)"
+        "--example-seconds",
+        metavar="X",
+        type=float,
+        default=12.0,
+        help="of the excerpts to hear; 0: none (default: 12)",
     )
     return result
 

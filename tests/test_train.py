@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -16,9 +17,11 @@ from train_rig import TINY, batch, broken, log_rows, numbered, training_cache
 import diffvs.run
 import diffvs.train
 from diffvs import checkpoint
+from diffvs.options import parser
 from diffvs.state import SaveError
 from diffvs.trainer import Trainer
 
+ROOT = Path(__file__).resolve().parent.parent
 LEARNED_DB = 2.0  # an untrained network scores 0, this one 3 after 25 steps
 
 
@@ -160,6 +163,12 @@ with stop.Stop() as wish:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "alive True\n"
     assert done.returncode == -signal.SIGTERM
+
+
+def test_help_is_the_committed_one():
+    """After a change: COLUMNS=100 python -m diffvs.train --help > docs/help/diffvs.train.txt"""
+    committed = ROOT / "docs" / "help" / "diffvs.train.txt"
+    assert parser().format_help() == committed.read_text(encoding="utf-8")
 
 
 def test_a_dry_run_tells_and_writes_nothing(train, tmp_path, capsys):
