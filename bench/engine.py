@@ -27,6 +27,7 @@ class HandThrough:
     """The least a separator can do."""
 
     sample_rate, channels, hop_length, lookahead, latency = 44_100, 2, 1_024, 0, 0
+    status = ""
 
     def prepare(self, max_hops: int) -> None:
         pass

@@ -13,7 +13,6 @@ import math
 import time
 from collections.abc import Callable
 
-LIVE_SHARE = 0.8  # of the audio's own duration may be spent on it; the rest is for the engine and the system
 HIGH, LOW = 0.9, 0.65  # of that share: above it an evaluation is given up, below it one more is tried
 SHORT = 0.25  # of the calls ending before the ceiling is as bad as a high load
 MEMORY_S = 1.0  # of audio, over which load is averaged
@@ -28,7 +27,7 @@ class Anytime:
         evaluations: int,
         *,
         hop_s: float,
-        share: float = LIVE_SHARE,
+        share: float,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.evaluations = evaluations

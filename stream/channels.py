@@ -33,6 +33,10 @@ class ChannelPairs:
         self.lookahead = first.lookahead
         self.latency = first.latency
 
+    @property
+    def status(self) -> str:
+        return self._separators[0].status
+
     def prepare(self, max_hops: int) -> None:
         samples = max_hops * self.hop_length
         self._pair = np.empty((samples, 2), np.float32)

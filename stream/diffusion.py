@@ -54,6 +54,12 @@ class DiffusionSeparator:
         self._analysis = cpp_ext.StftAnalysis(*sizes, window)
         self._synthesis = cpp_ext.StftSynthesis(*sizes, window, window)
 
+    @property
+    def status(self) -> str:
+        steps = len(self._sigmas) - 1
+        quality = self._anytime.status if self._anytime else f"{2 * steps - 1} evaluations"
+        return f"{self._spec.name} on {self.model.provider}, {quality}"
+
     def prepare(self, max_hops: int) -> None:
         spec, frames = self._spec, min(max_hops, MAX_FRAMES)
         shape = (frames, spec.channels, spec.n_fft // 2 + 1)

@@ -123,6 +123,7 @@ class Engine:
             sample_rate=self.separator.sample_rate,
             position=audio.position,
             state=worker.state,
+            separator=self.separator.status,
             error=worker.error,
             deadline_s=worker.timer.deadline_s,
             times=worker.timer.times(),

@@ -15,6 +15,7 @@ from rich.console import Console
 from stream.devices import DeviceError, describe, list_devices
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.load import NO_MODEL
+from stream.options import add_run_options
 from stream.panel import Display, LivePanel, NoDisplay, StatusLines, summary
 from stream.recorder import RecordError
 from stream.separator import ModelError
@@ -148,8 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     sound.add_argument("--mode", choices=list(MODES), help="shorthand for both levels (default: karaoke)")
     sound.add_argument("--vocals", type=float, metavar="LEVEL", help="0 to 1")
     sound.add_argument("--accompaniment", type=float, metavar="LEVEL", help="0 to 1")
-    sound.add_argument(
-        "--model", metavar="FILE", help="an .onnx model, or 'identity' (default: the bundled one)"
+    add_run_options(
+        parser.add_argument_group("model"),
+        default_steps="the model's own number, or fewer when time is short",
     )
 
     timing = parser.add_argument_group("timing")

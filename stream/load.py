@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream.channels import for_channels
@@ -16,30 +17,50 @@ NO_RUNTIME = (
 )
 
 
+LIVE_SHARE = 0.8  # of real time that a model may spend live; the rest is for the engine and the system
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a model is run; of no meaning to the identity."""
+
+    provider: str = "auto"
+    steps: int | None = None  # of the sampler; None is the model's own number
+    threads: int = 1
+    live: bool = False  # without `steps`, make fewer when time is short
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "threads"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ModelError(f"--{name} is {number}; it must be at least 1")
+
+
+AS_IT_IS = RunOptions()
+
+
 def load_separator(
     model: str | None,
     *,
     sample_rate: int | None = None,
     channels: int = 2,
     quality: str = "HQ",
-    provider: str = "auto",
-    steps: int | None = None,
+    run: RunOptions = AS_IT_IS,
 ) -> tuple[Separator, str]:
     """A separator for `channels` channels at `sample_rate` (its own when None), and its name.
 
     `model` is a path or "identity"; None is the bundled model, or the identity where that is missing.
-    `quality` is soxr's, used where the rates differ; `provider` and `steps` are for models only.
-    Raises ModelError.
+    `quality` is soxr's, used where the rates differ. Raises ModelError.
     """
     if model is None:
         model = str(BUNDLED_MODEL) if BUNDLED_MODEL.is_file() else IDENTITY
-    separator = for_channels(_maker(model, sample_rate, provider, steps), channels)
+    separator = for_channels(_maker(model, sample_rate, channels, run), channels)
     if sample_rate is not None and sample_rate != separator.sample_rate:
         separator = ResampledSeparator(separator, sample_rate, quality)
     return separator, Path(model).stem
 
 
-def _maker(model: str, sample_rate: int | None, provider: str, steps: int | None) -> Callable[[], Separator]:
+def _maker(model: str, sample_rate: int | None, channels: int, run: RunOptions) -> Callable[[], Separator]:
     if model == IDENTITY:
         return lambda: IdentitySeparator(sample_rate=sample_rate or 44_100)  # any rate is its own
     if not Path(model).is_file():
@@ -48,4 +69,7 @@ def _maker(model: str, sample_rate: int | None, provider: str, steps: int | None
         from stream.diffusion import load  # only here: the identity needs no ONNX Runtime
     except ImportError as error:
         raise ModelError(f"{NO_RUNTIME} ({error})") from error
-    return lambda: load(Path(model), provider=provider, steps=steps)
+    share = LIVE_SHARE / ((channels + 1) // 2) if run.live else 0.0  # the pairs are separated in turn
+    return lambda: load(
+        Path(model), provider=run.provider, steps=run.steps, threads=run.threads, live_share=share
+    )

@@ -15,21 +15,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from stream.providers import AUTO, ON_DEVICE, PROVIDERS
 from stream.separator import ModelError
 from stream.spec import METADATA_KEY, ModelSpec
 
 Image = NDArray[np.float32]  # (1, 4, bins, frames)
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-AUTO = ("cuda", "cpu")  # in this order; the others only on demand
-ON_DEVICE = {"cuda": "cuda", "tensorrt": "cuda"}  # providers whose states live in the memory of this device
 
 
 class OnnxModel:

@@ -132,7 +132,7 @@ def trouble(stats: Stats) -> str:
 def separation(stats: Stats) -> str:
     """The state of the worker, with what it died of."""
     words = {
-        "running": "separating",
+        "running": f"separating: {stats.separator}",
         "stopped": "stopped",
         "restarting": "the model crashed and is being restarted",
         "failed": "the model crashed too often: playing on without it",

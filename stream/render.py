@@ -20,7 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stream.audio_file import AudioFileError, AudioReader, AudioWriter, same_file
 from stream.engine import Engine
-from stream.load import IDENTITY, NO_MODEL, load_separator
+from stream.load import AS_IT_IS, IDENTITY, NO_MODEL, RunOptions, load_separator
+from stream.options import add_run_options, run_options
 from stream.separator import Audio, ModelError, Separator
 from stream.stats import Stats
 
@@ -44,7 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         vocals, accompaniment = output_paths(options.input, options.vocals_out, options.accompaniment_out)
-        render(options.input, vocals=vocals, accompaniment=accompaniment, model=options.model)
+        render(
+            options.input,
+            vocals=vocals,
+            accompaniment=accompaniment,
+            model=options.model,
+            run=run_options(options),
+        )
     except (AudioFileError, ModelError) as error:
         print(f"stream.render: {error}", file=sys.stderr)
         return 2
@@ -72,13 +79,20 @@ def output_paths(
     return vocals, accompaniment
 
 
-def render(song: Path, *, vocals: Path | None, accompaniment: Path | None, model: str | None = None) -> None:
+def render(
+    song: Path,
+    *,
+    vocals: Path | None,
+    accompaniment: Path | None,
+    model: str | None = None,
+    run: RunOptions = AS_IT_IS,
+) -> None:
     """Separates a file; a path of None is not written. Raises AudioFileError or ModelError: then none is."""
     console = Console(stderr=True)
     with ExitStack() as stack:
         reader = stack.enter_context(AudioReader(song))
         rate, channels = reader.sample_rate, reader.channels
-        separator, name = load_separator(model, sample_rate=rate, channels=channels, quality=QUALITY)
+        separator, name = load_separator(model, sample_rate=rate, channels=channels, quality=QUALITY, run=run)
         if model is None and name == IDENTITY:
             console.print(NO_MODEL, style="yellow", highlight=False)
         writers = [
@@ -178,9 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("input", type=Path, metavar="SONG", help="audio file: any format, rate and channels")
     parser.add_argument("--vocals-out", type=Path, metavar="FILE", help="where the vocals go")
     parser.add_argument("--accompaniment-out", type=Path, metavar="FILE", help="where the accompaniment goes")
-    parser.add_argument(
-        "--model", metavar="FILE", help="an .onnx model, or 'identity' (default: the bundled model)"
-    )
+    add_run_options(parser, default_steps="the model's own number")
     return parser
 
 

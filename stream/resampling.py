@@ -38,6 +38,10 @@ class ResampledSeparator:
         in_between = separator.hop_length - 1 + separator.latency  # waiting for a full hop, then separated
         self.latency = math.ceil(lag_s * sample_rate + in_between / self._ratio)
 
+    @property
+    def status(self) -> str:
+        return self._separator.status
+
     def prepare(self, max_hops: int) -> None:
         self._max_hops = max_hops
         self._separator.prepare(max_hops)

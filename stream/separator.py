@@ -31,6 +31,10 @@ class Separator(Protocol):
     lookahead: int  # samples of future waited for; part of latency
     latency: int  # samples: n_fft - hop_length + lookahead, constant from prepare on
 
+    @property
+    def status(self) -> str:
+        """What separates, where, and how well at present; for people. [any]"""
+
     def prepare(self, max_hops: int) -> None:
         """Allocates for up to max_hops hops per call of process."""
 
@@ -48,6 +52,7 @@ class IdentitySeparator:
     """Takes everything for vocals, by way of the full transform and back: proves the path without a model."""
 
     lookahead = 0
+    status = "nothing is separated"
 
     def __init__(
         self, *, sample_rate: int = 44_100, channels: int = 2, n_fft: int = 2_048, hop_length: int = 1_024

@@ -16,7 +16,7 @@ from typing import Literal
 from stream.devices import Device, DeviceStream, accepts, find_device
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS, LatencyBudget
-from stream.load import IDENTITY, load_separator
+from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
 from stream.recorder import Recorder
 from stream.separator import Audio
@@ -43,6 +43,9 @@ class LiveOptions:
     sample_rate: int | None = None
     channels: int | None = None
     model: str | None = None
+    provider: str = "auto"
+    steps: int | None = None
+    threads: int = 1
     vocals: float | None = None
     accompaniment: float | None = None
     mode: str | None = None
@@ -86,8 +89,11 @@ class Session:
         source, sink = find_device(options.input, "input"), find_device(options.output, "output")
         channels = options.channels or min(2, source.input_channels, sink.output_channels)
         rate = options.sample_rate or _common_rate(source, sink, channels)
+        run = RunOptions(
+            provider=options.provider, steps=options.steps, threads=options.threads, live=not options.wait
+        )
         separator, self.model = load_separator(
-            options.model, sample_rate=rate, channels=channels, quality=RESAMPLING
+            options.model, sample_rate=rate, channels=channels, quality=RESAMPLING, run=run
         )
         self.without_model = options.model is None and self.model == IDENTITY
         self.engine = Engine(

@@ -27,6 +27,7 @@ class Stats:
     sample_rate: int
     position: int  # samples that went through
     state: WorkerState
+    separator: str = ""  # what separates, where, and how well at present
     error: str  # what the separator died of last; empty when it never did
 
     deadline_s: float  # audio time of one hop

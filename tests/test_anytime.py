@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from exported import tiny
 from signals import noise
 
-from stream.anytime import LIVE_SHARE, PATIENCE_S, Anytime
+from stream.anytime import PATIENCE_S, Anytime
 from stream.diffusion import DiffusionSeparator
 from stream.model import Image, OnnxModel
 from stream.separator import Audio
@@ -15,6 +17,11 @@ HOP = 128
 HOP_S = HOP / 44_100
 STEPS = 2
 EVALUATIONS = 3
+LIVE_SHARE = 0.8
+
+
+def anytime(clock: Callable[[], float]) -> Anytime:
+    return Anytime(EVALUATIONS, hop_s=HOP_S, share=LIVE_SHARE, clock=clock)
 
 
 class Rig:
@@ -24,7 +31,11 @@ class Rig:
         self.now_s = 0.0
         self.cost_s = 0.0  # of one evaluation
         self.calls: list[int] = []  # evaluations of each process
-        self.anytime = Anytime(EVALUATIONS, hop_s=HOP_S, clock=lambda: self.now_s) if adaptive else None
+        self.anytime = (
+            Anytime(EVALUATIONS, hop_s=HOP_S, share=LIVE_SHARE, clock=lambda: self.now_s)
+            if adaptive
+            else None
+        )
         model = OnnxModel(tiny()[1], provider="cpu")
         self._evaluate = model.evaluate
         model.evaluate = self._timed  # type: ignore[method-assign]
@@ -82,7 +93,7 @@ class Pacer:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.cost_s = costing(4)
-        self.anytime = Anytime(EVALUATIONS, hop_s=HOP_S, clock=lambda: self.now_s)
+        self.anytime = anytime(lambda: self.now_s)
         self.calls: list[int] = []
 
     def seconds(self, seconds: float) -> None:

@@ -33,7 +33,7 @@ GATES = {
     "pybind11": [],
     "jack": [],
 }
-COMMAND_LINES = {"devtools/commands.py", "diffvs/options.py"}  # of dev.py and of diffvs.train
+COMMAND_LINES = {"devtools/commands.py", "diffvs/options.py", "stream/options.py"}  # of other files
 
 
 def python_files(package: str) -> list[Path]:
