@@ -13,7 +13,7 @@ public:
     // Each callback is called through `guard`, which may watch what happens inside.
     template <typename Guard>
     void run(Guard guard) {
-        const auto blocks = [&](int count, std::size_t samples, bool with_vocals, const float* input) {
+        const auto blocks = [&](int count, unsigned long samples, bool with_vocals, const float* input) {
             for (int i = 0; i < count; ++i) {
                 guard([&] { callback(input, samples); });
                 const auto got = port_.read_mixture(block_.data(), samples);
@@ -52,7 +52,7 @@ public:
 private:
     static constexpr std::size_t kMaxBlock = 256, kLatency = 512, kRing = 2048;
 
-    void callback(const float* input, std::size_t samples) {
+    void callback(const float* input, unsigned long samples) {
         const diffvs::portaudio::TimeInfo time{1.0, 1.0, 1.0};
         const auto flags = diffvs::portaudio::kInputOverflow | diffvs::portaudio::kOutputUnderflow;
         diffvs::AudioPort::callback(input, output_.data(), samples, &time, flags, &port_);

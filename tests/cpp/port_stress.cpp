@@ -4,6 +4,10 @@
 // 1 and accompaniment level 0 each output sample must equal the input `latency` samples before it, dry or
 // wet, and one vocals sample out of place would show.
 #include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
 #include <random>
 #include <thread>
 #include <vector>
@@ -52,7 +56,7 @@ public:
 
     void blocks(int count) {
         for (int i = 0; i < count; ++i) {
-            const std::size_t samples = random_() % 700;
+            const unsigned long samples = random_() % 700;
             for (std::size_t k = 0; k < samples * kChannels; ++k)
                 input_[k] = value_at(position_ + k / kChannels, k % kChannels);
             const diffvs::portaudio::TimeInfo time{1.0, 1.01, 1.02};

@@ -1,5 +1,6 @@
 // Every sample arrives once and in order, whatever the block sizes. Most telling under ThreadSanitizer.
 #include <algorithm>
+#include <functional>
 #include <random>
 #include <thread>
 #include <vector>

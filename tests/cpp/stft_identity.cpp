@@ -1,4 +1,5 @@
 // Analysis and synthesis give the signal back, n_fft - hop_length late; built to run under the sanitizers.
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <numbers>
