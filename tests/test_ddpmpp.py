@@ -10,7 +10,7 @@ from denoisers import assert_same, awake, changed, image
 import diffvs
 from diffvs.attention import attend, rotate
 from diffvs.config import PRESETS, DdpmppConfig
-from diffvs.ddpmpp import DdpmppUNet, SelfAttention
+from diffvs.ddpmpp import DdpmppUNet, SelfAttention, _resampled
 from diffvs.edm import Denoiser, heun
 from diffvs.layers import Context
 from diffvs.sampling import default_sigmas
@@ -146,12 +146,34 @@ def test_rotary_products_depend_on_the_distance_alone():
         diagonal = products.diagonal(distance)
         torch.testing.assert_close(diagonal, diagonal[0].expand_as(diagonal), rtol=0, atol=FLOAT32_ANGLES)
     assert products[0].unique().numel() == 20
-    # The first token is not turned, the second turns its first pair by one radian.
+    # The first token is not turned; the second turns its four pairs by 1, 1/10, 1/100 and 1/1000 radian.
     torch.testing.assert_close(rotate(x.expand(2, 8))[0], x)
-    turned = torch.complex(x[0], x[1]) * torch.exp(torch.tensor(1j, dtype=torch.complex128))
-    torch.testing.assert_close(
-        torch.complex(*rotate(x.expand(2, 8))[1, :2]), turned, rtol=0, atol=FLOAT32_ANGLES
-    )
+    angles = torch.tensor([1, 0.1, 0.01, 0.001], dtype=torch.float64)
+    turned = torch.complex(x[0::2], x[1::2]) * torch.polar(torch.ones_like(angles), angles)
+    second = rotate(x.expand(2, 8))[1]
+    torch.testing.assert_close(torch.complex(second[0::2], second[1::2]), turned, rtol=0, atol=FLOAT32_ANGLES)
+
+
+def test_attention_stands_where_karras_et_al_put_it():
+    with torch.device("meta"):
+        network = DdpmppUNet(3, 3, 32, DdpmppConfig())
+
+    def places(blocks):
+        return "".join("A" if block.attention else block.resample or "." for block in blocks)
+
+    assert places(network.encoder) == "....downAAAAdown...."
+    assert places(network.middle) == "A."
+    assert places(network.decoder) == ".....up....Aup....."
+
+
+def test_levels_are_halved_and_doubled_by_boxes_of_two():
+    x = torch.arange(16.0).reshape(1, 1, 4, 4)
+    halved = _resampled(x, "down")
+    assert halved.flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
+    doubled = _resampled(halved, "up")
+    assert doubled[0, 0, 1].tolist() == [2.5, 2.5, 4.5, 4.5]
+    assert torch.equal(_resampled(doubled, "down"), halved)
+    assert _resampled(x, None) is x
 
 
 @pytest.mark.parametrize(

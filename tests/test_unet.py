@@ -9,7 +9,7 @@ from denoisers import assert_same, awake, changed, image
 
 from diffvs.config import PRESETS, CausalUNetConfig, EdmConfig, ModelConfig
 from diffvs.edm import Denoiser
-from diffvs.layers import Context, FrequencyMixer, MPConv, normalise
+from diffvs.layers import BRANCH_GAIN, Context, FrequencyMixer, MPConv, normalise
 
 CAUSAL = [name for name, model in PRESETS.items() if model.network.kind == "causal"]
 SIGMA = torch.tensor([0.8])
@@ -206,6 +206,8 @@ def test_the_mixer_is_the_sum_of_two_maps_along_frequency():
     expected = torch.einsum("fh,bcht->bcft", normalise(mixer.widen), hidden)
     ratio = mixer(x) / expected
     torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0)
+    wide = FrequencyMixer(frequencies=256, bottleneck=1)(torch.randn(4, 8, 256, 5))
+    assert wide.std().item() == pytest.approx(BRANCH_GAIN, rel=0.1)  # what a branch brings to its trunk
 
 
 def test_sizes_that_do_not_fit_are_refused():
