@@ -98,10 +98,12 @@ def separate_windows(
     waveform: Tensor,
     sigmas: Sequence[float],
     progress: Progress = lambda samples: None,
+    batch_size: int = 1,
 ) -> Tensor:
     """The same for a network that sees a window at once: windows overlap by half and are cross-faded.
 
     The noise of a frame is a function of its number in the song, so that windows share it where they overlap.
+    `batch_size` windows are separated at a time.
     """
     spectrum, samples = denoiser.config.spectrum, waveform.shape[1]
     whole = denoiser.config.segment - spectrum.latency  # the rest of a window lacks the frames behind it
@@ -110,25 +112,30 @@ def separate_windows(
     padded = F.pad(waveform, (0, starts[-1] + denoiser.config.segment - samples))
     fade = torch.hann_window(whole + 2, periodic=False, device=waveform.device)[1:-1]
     vocals, weight = torch.zeros_like(padded), torch.zeros_like(padded[0])
-    for start in starts:
-        mixture = padded[None, :, start : start + denoiser.config.segment]
-        estimate = _separate_window(denoiser, mixture, sigmas, start // spectrum.hop_length)
-        vocals[:, start : start + whole] += fade * estimate[:, :whole]
-        weight[start : start + whole] += fade
-        progress(min(start + whole, samples))
+    for first in range(0, len(starts), batch_size):
+        together = starts[first : first + batch_size]
+        mixtures = torch.stack([padded[:, start : start + denoiser.config.segment] for start in together])
+        estimates = _separate_batch(
+            denoiser, mixtures, sigmas, [at // spectrum.hop_length for at in together]
+        )
+        for start, estimate in zip(together, estimates, strict=True):
+            vocals[:, start : start + whole] += fade * estimate[:, :whole]
+            weight[start : start + whole] += fade
+            progress(min(start + whole, samples))
     return vocals[:, :samples] / weight[:samples]
 
 
-def _separate_window(
-    denoiser: Denoiser, mixture: Tensor, sigmas: Sequence[float], first_frame: int
+def _separate_batch(
+    denoiser: Denoiser, mixtures: Tensor, sigmas: Sequence[float], first_frames: Sequence[int]
 ) -> Tensor:
-    """Vocals (2, segment) of one window (1, 2, segment) whose first frame has that number in the song."""
+    """Vocals (b, 2, segment) of windows (b, 2, segment) whose first frames have these numbers in the song."""
     spectrum = denoiser.config.spectrum
-    loudness = level(mixture, spectrum)
-    image = analyse(mixture / loudness, spectrum)
-    noise = frame_noise(first_frame, image.shape[-1], image.shape[2]).to(image.device)
-    vocals = heun(lambda x, sigma: denoiser(x, sigma, image), noise * sigmas[0], sigmas)
-    return (synthesise(vocals, spectrum) * loudness)[0]
+    loudness = level(mixtures, spectrum)
+    image = analyse(mixtures / loudness, spectrum)
+    noise = torch.cat([frame_noise(first, image.shape[-1], image.shape[2]) for first in first_frames])
+    start = noise.to(image.device) * sigmas[0]
+    vocals = heun(lambda x, sigma: denoiser(x, sigma, image), start, sigmas)
+    return synthesise(vocals, spectrum) * loudness
 
 
 def separate(
@@ -136,7 +143,9 @@ def separate(
     waveform: Tensor,
     sigmas: Sequence[float],
     progress: Progress = lambda samples: None,
+    batch_size: int = 1,
 ) -> Tensor:
     """Vocals (2, samples) of a waveform (2, samples) at the model's rate, whatever kind of model it is."""
-    method = separate_causal if denoiser.causal else separate_windows
-    return method(denoiser, waveform, sigmas, progress)
+    if denoiser.causal:
+        return separate_causal(denoiser, waveform, sigmas, progress)
+    return separate_windows(denoiser, waveform, sigmas, progress, batch_size)

@@ -1,0 +1,132 @@
+"""Methods of separation, measured side by side on songs with known stems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from diffvs.baselines import BASELINES
+from diffvs.data.audio import SAMPLE_RATE
+from diffvs.data.validation import RAISED_DB, ValidationSong
+from diffvs.edm import Denoiser
+from diffvs.embedding import Embed, embedding_mse
+from diffvs.grid import Setting
+from diffvs.metrics import Seconds, aggregate, bootstrap, framed_together, measure, nanmedian
+from diffvs.report import ALL, Row
+from diffvs.sampling import separate
+from diffvs.songs import count_songs, open_songs
+
+TARGETS = ("vocals", "accompaniment")
+# (song, told of the samples done) -> estimates of TARGETS
+Separate = Callable[[ValidationSong, Callable[[int], None]], tuple[Tensor, Tensor]]
+
+
+@dataclass
+class Method:
+    """A baseline or a model at one setting, and what was measured of it, by level and target."""
+
+    name: str
+    separate: Separate
+    setting: Setting | None = None
+    found: dict[tuple[float, str], list[tuple[str, Seconds, float]]] = field(default_factory=dict)
+
+    def measure(self, song: ValidationSong, told: Callable[[int], None], embed: Embed | None) -> None:
+        """Separate a song and keep what was measured. An estimate that is not finite raises ValueError."""
+        estimates = self.separate(song, told)
+        references = torch.from_numpy(song.vocals), torch.from_numpy(song.accompaniment)
+        mixture = torch.from_numpy(song.mixture)
+        try:
+            measured = [
+                measure(estimate.cpu(), reference, mixture, SAMPLE_RATE)
+                for estimate, reference in zip(estimates, references, strict=True)
+            ]
+        except ValueError as error:
+            raise ValueError(f"{self.name}, {song.name}: {error}") from error
+        for target, seconds, estimate, reference in zip(
+            TARGETS, framed_together(measured), estimates, references, strict=True
+        ):
+            distance = embedding_mse(embed, estimate, reference, SAMPLE_RATE) if embed else math.nan
+            key = song.raised_db, target
+            self.found.setdefault(key, []).append((song.name, seconds, distance))
+
+    def rows(self, key: tuple[float, str], draws: int, by_song: bool) -> Iterator[Row]:
+        """Over all songs, and for each."""
+        found = self.found.get(key, [])
+        groups = [(ALL, found)] if found else []
+        if by_song:
+            groups += [(one[0], [one]) for one in found]
+        for song, group in groups:
+            seconds = [one[1] for one in group]
+            yield Row(
+                method=self.name,
+                song=song,
+                raised_db=key[0],
+                target=key[1],
+                scores=aggregate(seconds),
+                interval=bootstrap(seconds, draws),
+                embedding=float(nanmedian(torch.tensor([one[2] for one in group]).double().numpy())),
+                setting=self.setting,
+            )
+
+
+def baseline_methods() -> list[Method]:
+    """The baselines, as methods."""
+
+    def method(name: str) -> Method:
+        def run(song: ValidationSong, told: Callable[[int], None]) -> tuple[Tensor, Tensor]:
+            mixture, vocals, accompaniment = (torch.from_numpy(samples) for samples in song[2:])
+            return BASELINES[name](mixture, vocals, accompaniment, SAMPLE_RATE)
+
+        return Method(name, run)
+
+    return [method(name) for name in BASELINES]
+
+
+def model_method(denoiser: Denoiser, setting: Setting) -> Method:
+    """One model at one setting. Accompaniment is the mixture minus the vocals, as everywhere."""
+    device = next(denoiser.parameters()).device
+
+    def run(song: ValidationSong, told: Callable[[int], None]) -> tuple[Tensor, Tensor]:
+        mixture = torch.from_numpy(song.mixture)
+        vocals = separate(denoiser, mixture.to(device), setting.sigmas, told).cpu()
+        return vocals, mixture - vocals
+
+    return Method(setting.name, run, setting)
+
+
+def evaluate(
+    methods: Sequence[Method],
+    data: Path,
+    *,
+    raised_db: tuple[float, ...] = RAISED_DB,
+    seconds: float | None = None,
+    embed: Embed | None = None,
+    draws: int = 1_000,
+    by_song: bool = True,
+    console: Console | None = None,
+) -> list[Row]:
+    """Measure every method on every song at every level; rows in the order level, target, method.
+
+    Raises ValueError when there is no song, or when a model gives an estimate that is not finite.
+    """
+    console = console or Console(stderr=True, soft_wrap=True)
+    total = count_songs(data) * len(raised_db) * len(methods)
+    with Progress(console=console, transient=True) as progress:
+        whole, part = progress.add_task("all", total=total), progress.add_task("")
+        for song in open_songs(data, raised_db, seconds, lambda text: console.print(text, markup=False)):
+            samples = song.mixture.shape[1]
+            for method in methods:
+                what = f"{song.name} {song.raised_db:+g} dB: {method.name}"
+                progress.reset(part, total=samples, description=what)
+                method.measure(song, lambda done: progress.update(part, completed=done), embed)
+                progress.advance(whole)
+    levels = sorted({key[0] for method in methods for key in method.found}, key=raised_db.index)
+    keys = [(level, target) for level in levels for target in TARGETS]
+    return [row for key in keys for method in methods for row in method.rows(key, draws, by_song)]
