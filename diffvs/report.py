@@ -13,6 +13,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from diffvs.grid import Setting
@@ -99,18 +101,19 @@ def columns(tables: Sequence[tuple[str, list[list[str]]]]) -> list[int]:
 
 
 def screen(rows: Sequence[Row]) -> list[Table]:
-    """One table per part, for a terminal."""
+    """One table per part, for 80 columns: the CSV and the page have every score and interval."""
     tables, shown = parts(rows), columns(parts(rows))
+    shown = [index for index in shown if HEADINGS[index] not in ("SI-SDR", "logWMSE")]
+    short = {"evaluations": "NFE", "latency (ms)": "ms"}
     result = []
     for heading, lines in tables:
-        table = Table(title=heading, title_justify="left")
+        table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for index in shown:
-            table.add_column(HEADINGS[index], justify="left" if index == 0 else "right")
+            name = HEADINGS[index]
+            table.add_column(short.get(name, name), justify="right" if index else "left", no_wrap=index > 0)
         for line in lines:
-            # A terminal has room for one interval; the others are in the CSV and on the page.
-            table.add_row(
-                *(line[index] if index == SDR else line[index].partition(" [")[0] for index in shown)
-            )
+            cells = [cell if index == SDR else cell.partition(" [")[0] for index, cell in enumerate(line)]
+            table.add_row(*(escape(cells[index]) for index in shown))
         result.append(table)
     return result
 

@@ -134,8 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m diffvs.separate",
         description="Separate songs with a checkpoint, offline: SONG (vocals).wav and SONG (accompaniment)"
-        ".wav, which add up to the song, at its own rate and channels. The same command, given again, goes on "
-        "where it was stopped.",
+        ".wav, which add up to the song, at its own rate and channels. The same command, given again, goes "
+        "on where it was stopped.",
     )
     add = parser.add_argument
     add("songs", nargs="+", type=Path, metavar="SONG", help="audio files, or folders of them")

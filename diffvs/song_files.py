@@ -111,6 +111,7 @@ def to_do(jobs: Sequence[Job], note: str, replace: bool) -> list[Job]:
     if others and not replace:
         raise ValueError(
             f"{len(others)} of {len(jobs)} songs are there already but made by another checkpoint, with "
-            f"other settings or by another program, as {others[0].outputs[0]}: give another --out, or --replace"
+            f"other settings or by another program, as {others[0].outputs[0]}: give another --out, "
+            "or --replace"
         )
     return waiting
