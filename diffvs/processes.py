@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
+from diffvs.device import choose_device
+
 T = TypeVar("T")
 
 # While the first process validates or saves, the others wait for it in their next collective call.
@@ -87,8 +89,8 @@ def join(device: str | None = None) -> Processes:
     `device` is cpu or cuda; without it, cuda where there is one. Raises ValueError when it is not there.
     """
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cuda":
+    place = choose_device(device)
+    if place.type == "cuda":
         index, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
         if index >= there:
             raise ValueError(
@@ -98,8 +100,6 @@ def join(device: str | None = None) -> Processes:
         torch.cuda.set_device(index)
         torch.backends.cudnn.benchmark = True  # every batch has the same shape
         place = torch.device("cuda", index)
-    else:
-        place = torch.device(device)
     if world_size > 1:
         distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
     return Processes(rank, world_size, place)

@@ -15,10 +15,9 @@ import torch
 from matplotlib.figure import Figure
 
 from diffvs.data.audio import Audio
-from diffvs.data.cache import Cache
-from diffvs.data.validation import validation_songs
 from diffvs.edm import Denoiser
 from diffvs.sampling import default_sigmas, separate
+from diffvs.songs import open_songs
 
 
 class Score(NamedTuple):
@@ -47,8 +46,8 @@ class SongValidator:
         """Scores by song and steps; `check` is called often and may raise to break off."""
         scores = []
         device, rate = next(denoiser.parameters()).device, denoiser.config.spectrum.sample_rate
-        for song in validation_songs(Cache(self.cache), (0.0,)):
-            parts = {name: middle(getattr(song, name), self.seconds, rate) for name in PARTS}
+        for song in open_songs(self.cache, (0.0,), self.seconds):
+            parts = {name: getattr(song, name) for name in PARTS}
             mixture = torch.from_numpy(parts["mixture"]).to(device)
             for steps in self.steps:
                 sigmas = default_sigmas(denoiser, steps)
@@ -62,10 +61,10 @@ class SongValidator:
 PARTS = ("mixture", "vocals", "accompaniment")
 
 
-def middle(samples: Audio, seconds: float | None, rate: int) -> Audio:
+def middle(samples: Audio, seconds: float, rate: int) -> Audio:
     """The middle of (2, samples): as many seconds as are asked for, or all there are."""
     length = samples.shape[1]
-    wanted = length if seconds is None else min(length, round(seconds * rate))
+    wanted = min(length, round(seconds * rate))
     start = (length - wanted) // 2
     return samples[:, start : start + wanted]
 
@@ -86,7 +85,7 @@ def sdr(estimate: Audio, reference: Audio) -> float:
 def write_examples(
     folder: Path, name: str, parts: dict[str, Audio], vocals: Audio, seconds: float, rate: int
 ) -> None:
-    """Excerpts as FLAC and a picture: mixture and true vocals beside what the denoiser made of them."""
+    """Excerpts as FLAC and a picture; mixture and true vocals, once for all, in the folder above."""
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9.+-]+", "_", name)
     excerpts = {
@@ -97,9 +96,15 @@ def write_examples(
     }
     excerpts = {part: middle(samples, seconds, rate) for part, samples in excerpts.items()}
     for part, samples in excerpts.items():
+        always_the_same = part in ("mixture", "vocals-true")
+        path = (folder.parent if always_the_same else folder) / f"{name}.{part}.flac"
+        if always_the_same and path.is_file():
+            continue
         # FLAC clips at full scale; a mixture of raised vocals may pass it.
         loudest = max(1.0, float(np.abs(samples).max(initial=0.0)))
-        soundfile.write(folder / f"{name}.{part}.flac", samples.T / loudest, rate)
+        part_file = path.with_name(path.name + ".part")
+        soundfile.write(part_file, samples.T / loudest, rate, format="FLAC")
+        part_file.replace(path)
     picture(excerpts, rate).savefig(folder / f"{name}.png", dpi=80)
 
 

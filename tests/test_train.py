@@ -49,7 +49,7 @@ def train(cache, tmp_path, monkeypatch):
             "cpu",
         ]
         common += ["--batch-size", "4", "--warmup-steps", "2", "--validate-seconds", "0.1"]
-        common += ["--example-seconds", "0"]
+        common += ["--example-seconds", "0", "--steps", "1"]
         common += ["--preset", preset] if preset else []
         return diffvs.train.main([*common, *map(str, options)])
 
@@ -100,10 +100,8 @@ def test_a_run_leaves_a_checkpoint_logs_and_something_to_hear(finished):
     torch.testing.assert_close(best.state_dict(), denoiser.state_dict(), rtol=0, atol=0)
 
     heard = finished / "examples" / "step_00000004"
-    parts = {
-        name: soundfile.read(heard / f"Song.{name}.flac")[0]
-        for name in ("mixture", "vocals", "accompaniment")
-    }
+    files = {"mixture": heard.parent, "vocals-true": heard.parent, "vocals": heard, "accompaniment": heard}
+    parts = {name: soundfile.read(folder / f"Song.{name}.flac")[0] for name, folder in files.items()}
     assert parts["vocals"].shape == (22_050, 2)
     # 16-bit files of three parts: half a step of rounding each
     assert abs(parts["mixture"] - parts["vocals"] - parts["accompaniment"]).max() < 1.5 / 32_768 * 1.01
@@ -295,7 +293,7 @@ def test_a_validation_that_fails_costs_nothing_but_itself(train, tmp_path, monke
     def failing(*_):
         raise OSError("unreadable song")
 
-    monkeypatch.setattr("diffvs.validation.validation_songs", failing)
+    monkeypatch.setattr("diffvs.validation.open_songs", failing)
     assert train("--steps", 2, "--validate-minutes", 1e-9) == 0
     assert "validation at step 1 failed: unreadable song" in caplog.text
     assert len(log_rows(tmp_path / "run")) == 2
@@ -385,6 +383,11 @@ def test_a_corrupt_state_is_refused(train, finished, tmp_path, capsys):
 
 
 def test_too_few_gpus_are_named(train, monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert train("--device", "cuda") == 2
-    assert "needs a GPU of its own, PyTorch finds 0" in capsys.readouterr().err
+    assert "PyTorch finds no device cuda" in capsys.readouterr().err
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert train("--device", "cuda") == 2
+    assert "process 1 of this machine needs a GPU of its own, PyTorch finds 1" in capsys.readouterr().err
