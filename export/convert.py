@@ -45,14 +45,19 @@ def convert(denoiser: Denoiser, spec: ModelSpec, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    model = fold(path)
+    onnx.save(fold(path), path)
+    describe(path, spec)
+
+
+def describe(path: Path, spec: ModelSpec) -> None:
+    """Writes the spec into the file, in place of any other metadata."""
+    model = onnx.load(path)
+    del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), "license": spec.licence})
     onnx.save(model, path)
 
 
-def make_spec(
-    denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, attribution: str, precision: str = "fp32"
-) -> ModelSpec:
+def make_spec(denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, attribution: str) -> ModelSpec:
     """What the engine must know of a checkpoint."""
     config = denoiser.config
     spectrum, edm, network = config.spectrum, config.edm, config.network
@@ -65,7 +70,6 @@ def make_spec(
     return ModelSpec(
         name=config.name,
         kind=network.kind,
-        precision=precision,
         sample_rate=spectrum.sample_rate,
         n_fft=spectrum.n_fft,
         hop_length=spectrum.hop_length,

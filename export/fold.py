@@ -18,7 +18,11 @@ def fold(path: Path) -> onnx.ModelProto:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
     ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    model = onnx.load(path)
+    return tidy(onnx.load(path))
+
+
+def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Asks of a runtime no more than the graph needs, and checks the graph."""
     used = {node.domain for node in model.graph.node}
     opsets = [opset for opset in model.opset_import if opset.domain in used]
     del model.opset_import[:]

@@ -19,7 +19,13 @@ from stream.model import OnnxModel
 from stream.sampler import karras_sigmas
 
 CHUNKS = (3, 1, 4, 2, 8)  # frames; the state goes from one to the next
-TOLERANCE = {"fp32": 1e-4}  # of the root mean square of what torch computes
+# Of the root mean square of what torch computes. The ranges of int8 are learned from music: it is compared on
+# audio only, not on random images.
+TOLERANCE = {
+    "fp32": {"denoiser": 1e-4, "audio": 1e-4},
+    "fp16": {"denoiser": 2e-2, "audio": 2e-2},
+    "int8": {"audio": 0.1},
+}
 GOLDEN_HOPS = 24
 GOLDEN_SEED = 1
 
@@ -28,17 +34,18 @@ def verify(denoiser: Denoiser, path: Path) -> dict[str, float]:
     """Measured differences by name. Raises ExportError when one is over what the precision allows."""
     model = OnnxModel(path, provider="cpu")
     spec = model.spec
-    edm = denoiser.config.edm
-    sigmas = [edm.sigma_max, (edm.sigma_max * edm.sigma_min) ** 0.5, edm.sigma_min]
-    differences = {"denoiser": compare_tensors(denoiser, model, sigmas)}
+    edm, tolerances = denoiser.config.edm, TOLERANCE[spec.precision]
+    differences = {}
+    if "denoiser" in tolerances:
+        sigmas = [edm.sigma_max, (edm.sigma_max * edm.sigma_min) ** 0.5, edm.sigma_min]
+        differences["denoiser"] = compare_tensors(denoiser, model, sigmas)
     mixture, vocals = golden_pair(denoiser, spec.steps)
     differences["audio"] = relative(run_stream(model, mixture, spec.steps), vocals)
-    tolerance = TOLERANCE[spec.precision]
     for name, difference in differences.items():
-        if not difference <= tolerance:  # a NaN is refused as well
+        if not difference <= tolerances[name]:  # a NaN is refused as well
             raise ExportError(
                 f"the exported model differs from PyTorch by {difference:.2g} ({name}), "
-                f"{spec.precision} allows {tolerance:.2g}: it was not written"
+                f"{spec.precision} allows {tolerances[name]:g}: it was not written"
             )
     return differences
 

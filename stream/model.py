@@ -62,6 +62,10 @@ class OnnxModel:
         """Where the network reads a chunk of so many frames from."""
         return self._chunks[frames - 1].mixture
 
+    def sigma(self, evaluation: int) -> NDArray[np.float32]:
+        """(1,): the noise level of an evaluation."""
+        return self._levels[evaluation]
+
     def denoised(self, frames: int) -> Image:
         """Where the network wrote its last answer for a chunk of so many frames."""
         return self._chunks[frames - 1].denoised

@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 import onnx
+import soundfile
 from denoisers import awake, changed
 from onnx import helper, numpy_helper
+from signals import noise
 
+from diffvs import checkpoint
+from diffvs.config import PRESETS
 from diffvs.edm import Denoiser
+from export.__main__ import main
 from export.convert import convert, make_spec
 from stream.diffusion import DiffusionSeparator
 from stream.model import OnnxModel
 from stream.spec import METADATA_KEY
 
+RATE = 44_100
 _FOLDER = tempfile.TemporaryDirectory()
 atexit.register(_FOLDER.cleanup)
 
@@ -30,6 +36,22 @@ def tiny(**network: Any) -> tuple[Denoiser, Path]:
     path = Path(_FOLDER.name) / f"{len(list(Path(_FOLDER.name).iterdir()))}.onnx"
     convert(denoiser, make_spec(denoiser, {"step": 7}, licence="CC0", attribution="nobody"), path)
     return denoiser, path
+
+
+def checkpoint_folder(folder: Path) -> Path:
+    """A checkpoint in it, and beside it what one sings and plays for the validation of its export."""
+    denoiser = awake(PRESETS["tiny"])
+    checkpoint.save(folder / "checkpoint", denoiser.config, denoiser.state_dict(), {"step": 7})
+    vocals = noise(RATE // 4)
+    soundfile.write(folder / "vocals.wav", vocals, RATE, subtype="FLOAT")
+    soundfile.write(folder / "mixture.wav", vocals + noise(RATE // 4, seed=1), RATE, subtype="FLOAT")
+    return folder
+
+
+def export(folder: Path, output: Path, *options: str) -> int:
+    """python -m export for such a folder."""
+    audio = ["--validation", str(folder / "mixture.wav"), str(folder / "vocals.wav")]
+    return main([str(folder / "checkpoint"), "--output", str(output), *audio, *options])
 
 
 def separator(path: Path, steps: int = 1, max_hops: int = 8) -> DiffusionSeparator:

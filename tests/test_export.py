@@ -12,13 +12,12 @@ import pytest
 import soundfile
 import torch
 from denoisers import awake, changed
-from exported import tiny, with_metadata
+from exported import checkpoint_folder, export, tiny, with_metadata
 from signals import noise
 
 import diffvs.edm
 import diffvs.sampling
 import diffvs.spectrum
-from diffvs import checkpoint
 from diffvs.config import PRESETS, SpectrumConfig
 from export.__main__ import golden_path, main
 from export.convert import ExportError, convert, make_spec
@@ -31,17 +30,14 @@ from stream.separator import ModelError
 from stream.spec import SCHEMA
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A checkpoint."""
-    denoiser = awake(PRESETS["tiny"])
-    checkpoint.save(tmp_path / "checkpoint", denoiser.config, denoiser.state_dict(), {"step": 7})
-    return tmp_path / "checkpoint"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint_folder(tmp_path_factory.mktemp("export"))
 
 
 def test_a_checkpoint_becomes_a_model_with_its_golden_pair(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "new" / "m.onnx"
-    assert main([str(folder), "--output", str(output), "--licence", "CC0"]) == 0
+    assert export(folder, output, "--licence", "CC0") == 0
     assert sorted(path.name for path in output.parent.iterdir()) == ["m.golden.npz", "m.onnx"]
     model = OnnxModel(output, provider="cpu")
     assert (model.spec.name, model.spec.licence, model.spec.training["step"]) == ("tiny", "CC0", 7)
@@ -57,10 +53,10 @@ def test_what_computes_something_else_is_refused(
     monkeypatch.setattr("export.__main__.convert", lambda _, spec, path: convert(other, spec, path))
     output = tmp_path / "m.onnx"
     output.write_text("the model of yesterday")
-    assert main([str(folder), "--output", str(output)]) == 2
+    assert export(folder, output) == 2
     assert "differs from PyTorch by" in capsys.readouterr().err
     assert output.read_text() == "the model of yesterday"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "m.onnx"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_a_state_that_is_not_handed_on_is_noticed(tmp_path: Path) -> None:
