@@ -21,7 +21,7 @@ class Screen:
         self.console = console or Console(stderr=True, soft_wrap=True, highlight=False)
         self._began = (time.monotonic(), trainer.progress)
         self._spoke = -math.inf
-        self._bar = Progress(BarColumn(30), TextColumn("{task.description}"), console=self.console)
+        self._bar = Progress(BarColumn(12), TextColumn("{task.description}"), console=self.console)
         self._task = self._bar.add_task("starting", total=1.0)
 
     def open(self) -> None:
