@@ -70,6 +70,7 @@ def gradient(config, bins, sigma=AT_MAX):
     estimate, target, mixture, _ = example(config=config)
     estimate.requires_grad_()
     loss = training_loss(estimate, target, mixture, torch.tensor([sigma]), torch.tensor([bins]), config, 1.0)
+    assert loss.total.isfinite()
     loss.total.backward()
     assert estimate.grad is not None
     assert estimate.grad.isfinite().all()
