@@ -14,8 +14,9 @@ from torch import Tensor
 
 from diffvs.config import CausalUNetConfig, ModelConfig
 from diffvs.edm import loss_weight
-from diffvs.spectrum import expand, modulus
+from diffvs.spectrum import expand
 
+QUIET_LOUDNESS = 1e-4  # root mean square of an expanded image that is as good as silent
 SETTLING_FRAMES = 20  # at the start of an excerpt, where the causal context is still empty
 
 
@@ -55,8 +56,13 @@ def training_loss(
 
     at_max = (sigma >= config.edm.sigma_max).float()
     target, mixture = expand(target, config.spectrum), expand(mixture, config.spectrum)
-    error = modulus(expand(estimate, config.spectrum) - target).mean((1, 2, 3))
+    error = root_mean_square(expand(estimate, config.spectrum) - target)
     # Relative to the loudness of the example, and not beyond measure where its vocals are silent.
-    loudness = 0.5 * (modulus(target) + modulus(mixture)).mean((1, 2, 3)) + 1e-5
+    loudness = 0.5 * (root_mean_square(target) + root_mean_square(mixture)) + QUIET_LOUDNESS
     expanded = (at_max * error / loudness).mean()
     return Losses(denoising + expanded_weight * expanded, denoising, expanded)
+
+
+def root_mean_square(image: Tensor) -> Tensor:
+    """Per example, (b,). A mean modulus instead would ask for a median, which is quieter than the mean."""
+    return (image.square().mean((1, 2, 3)) + 1e-12).sqrt()

@@ -30,15 +30,15 @@ COUNTERS = ("step", "seconds_heard", "seconds_trained", "skipped")
 class TrainConfig:
     """How a run learns. Saved beside the checkpoint; `batch_size` counts the examples of all processes."""
 
-    batch_size: int = 8
-    learning_rate: float = 1e-2  # on weights that are normalised in the forward pass
+    batch_size: int = 4
+    learning_rate: float = 4e-3  # on weights that are normalised in the forward pass
     warmup_steps: int = 100
     final_share: float = 0.01  # of the learning rate, reached at the end by a half cosine
     steps: int | None = None  # the run ends after so many steps ...
     minutes: float | None = None  # ... or so many minutes, whichever comes first
     clip_norm: float = 2.0
     ema_max: float = 0.998  # the average forgets 1 - ema_max of itself per step
-    expanded_weight: float = 1.0
+    expanded_weight: float = 3.0
     finetune_sampler: int | None = None  # N: train through the deployed N-step sampler
     sampler_gradient: SamplerGradient = "all"
     bfloat16: bool = False
