@@ -119,8 +119,9 @@ def measure(
         heard = _energies(mixture, mixture, sample_rate)[:, 0]
         quiet = 10 ** (SILENCE_DB / 10) * sample_rate * reference.shape[0]
         silent = whole & (energies[:, 0] < quiet) & (heard >= quiet)
-        weighted[whole] = log_wmse(estimate, reference, mixture, sample_rate)
-        weighted[~silent] = np.nan
+        if silent.any():
+            weighted[whole] = log_wmse(estimate, reference, mixture, sample_rate)
+            weighted[~silent] = np.nan
         leak[silent] = np.stack([energies[:, 1], heard], axis=1)[silent]
     return Seconds(
         sums=np.concatenate([energies, leak], axis=1),
