@@ -16,7 +16,7 @@ from diffvs.config import CausalUNetConfig, ModelConfig
 from diffvs.edm import loss_weight
 from diffvs.spectrum import expand
 
-QUIET_LOUDNESS = 1e-4  # root mean square of an expanded image that is as good as silent
+QUIET_LOUDNESS = 1e-5  # root mean square of an expanded image that is as good as silent
 SETTLING_FRAMES = 20  # at the start of an excerpt, where the causal context is still empty
 
 
