@@ -5,10 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import callback, engine, machine, report
+from bench import callback, engine, machine, model, report
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASUREMENTS: dict[str, Callable[[], str]] = {"callback": callback.measure, "engine": engine.measure}
+MEASUREMENTS: dict[str, Callable[[], str]] = {
+    "callback": callback.measure,
+    "engine": engine.measure,
+    "model": model.measure,
+}
 
 
 def main() -> int:

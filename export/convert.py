@@ -12,6 +12,7 @@ import onnx
 import torch
 
 from diffvs.config import CausalUNetConfig
+from diffvs.cost import cost
 from diffvs.edm import Denoiser
 from diffvs.sampling import NOISE_SEED
 from export.fold import fold
@@ -84,6 +85,7 @@ def make_spec(denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, att
         noise_seed=NOISE_SEED,
         lookahead_frames=network.lookahead_frames,
         context_frames=network.context_frames,
+        macs_per_frame=round(cost(config).macs_per_second / spectrum.frame_rate),
         states=runtime_graph(denoiser).states,
         licence=licence,
         attribution=attribution,

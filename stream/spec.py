@@ -48,6 +48,7 @@ class ModelSpec:
     channels: int = 2
     window: str = "sqrt-hann"  # periodic, both ways, scaled so that the two overlap-add to 1
     lookahead_frames: int = 0
+    macs_per_frame: int = 0  # multiplications with addition, of one evaluation; 0 where nobody counted
     licence: str = ""
     attribution: str = ""
     training: dict[str, Any] = field(
