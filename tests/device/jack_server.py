@@ -36,8 +36,19 @@ class Server:
         return {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
 
 
+def _forget_dead_servers() -> None:
+    """JACK has room for eight servers, and a killed one keeps its place until this list of them goes."""
+    running = set()
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):  # a process may end while it is looked at
+            running.add(path.read_text().strip())
+    if not running & {"jackd", "jackdbus"}:
+        Path("/dev/shm/jack-shm-registry").unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def jack_server(name: str) -> Iterator[Server]:
+    _forget_dead_servers()
     command = ["jackd", "-n", name, "-r", "-S", "-d", "dummy", "-r", str(SAMPLE_RATE), "-p", str(PERIOD)]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
