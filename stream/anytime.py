@@ -4,7 +4,7 @@ The first evaluation is a valid answer and the later ones refine it, so quality 
 breaks. Two things are decided: within one call, whether another evaluation still fits before the deadline;
 over seconds, how many to attempt at all. Time is the clock's; no decision depends on anything else.
 
-[worker] all but `status`
+[worker] all of it; `ceiling` may be read by any thread
 """
 
 from __future__ import annotations
@@ -40,11 +40,6 @@ class Anytime:
         self._calm_s = 0.0
         self._patience_s = PATIENCE_S
         self._since_raise_s = math.inf
-
-    @property
-    def status(self) -> str:
-        """[any]"""
-        return f"{self.ceiling} of {self.evaluations} evaluations"
 
     def begin(self, hops: int) -> None:
         self._hops = hops

@@ -56,8 +56,10 @@ class DiffusionSeparator:
 
     @property
     def status(self) -> str:
-        steps = len(self._sigmas) - 1
-        quality = self._anytime.status if self._anytime else f"{2 * steps - 1} evaluations"
+        evaluations = 2 * len(self._sigmas) - 3
+        quality = f"{evaluations} evaluation{'s' if evaluations > 1 else ''}"
+        if self._anytime:
+            quality = f"{self._anytime.ceiling} of {quality}"
         return f"{self._spec.name} on {self.model.provider}, {quality}"
 
     def prepare(self, max_hops: int) -> None:
@@ -145,9 +147,8 @@ def load(
     """
     model = OnnxModel(path, provider=provider, threads=threads)
     spec, anytime = model.spec, None
-    if live_share and steps is None:
-        evaluations = 2 * spec.steps - 1
-        anytime = Anytime(evaluations, hop_s=spec.hop_length / spec.sample_rate, share=live_share)
+    if live_share and steps is None and spec.steps > 1:
+        anytime = Anytime(2 * spec.steps - 1, hop_s=spec.hop_length / spec.sample_rate, share=live_share)
     return DiffusionSeparator(model, steps=steps, anytime=anytime)
 
 

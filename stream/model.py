@@ -6,6 +6,7 @@ evaluation has two sets, reads one, writes the other, and swaps them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,9 @@ def _session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
     # A thread that spins while it waits takes the core from the audio beside it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=[provider])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about providers: what the session got is looked at later
+            return ort.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:  # ONNX Runtime has a dozen kinds, without a common base
         reason = str(error).strip().splitlines()[0]
         raise ModelError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,12 +19,14 @@ from signals import noise
 import diffvs.edm
 import diffvs.sampling
 import diffvs.spectrum
+import stream.model
 from diffvs.config import PRESETS, SpectrumConfig
-from export.__main__ import golden_path, main
+from export.__main__ import golden_path, main, parser
 from export.convert import ExportError, convert, make_spec
 from export.verify import run_stream, verify
 from stream import sampler
 from stream.diffusion import compress, expand
+from stream.load import RunOptions, load_separator
 from stream.model import OnnxModel
 from stream.render import main as render
 from stream.separator import ModelError
@@ -157,6 +160,36 @@ def test_the_product_refuses_a_broken_model_with_exit_code_2(
 def test_a_provider_that_is_not_there_is_refused(provider: str) -> None:
     with pytest.raises(ModelError, match=f"provider {provider}"):
         OnnxModel(tiny()[1], provider=provider)
+
+
+def test_a_provider_that_is_listed_but_gives_way_to_the_cpu_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As onnxruntime-gpu does without a GPU: it lists CUDA, and makes a session on the CPU without a word."""
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(stream.model.ort, "get_available_providers", lambda: listed)
+    with pytest.raises(ModelError, match="provider cuda cannot be used here"):
+        OnnxModel(tiny()[1], provider="cuda")
+    assert OnnxModel(tiny()[1], provider="auto").provider == "cpu"
+
+
+def test_live_and_without_steps_the_quality_follows_the_load(tmp_path: Path) -> None:
+    _, path = tiny()
+    spec = dataclasses.replace(OnnxModel(path, provider="cpu").spec, steps=2)
+    file = str(with_metadata(path, spec.to_json(), tmp_path / "m.onnx"))
+
+    def status(**run: Any) -> str:
+        return load_separator(file, run=RunOptions(provider="cpu", **run))[0].status
+
+    assert status() == "tiny on cpu, 3 evaluations"
+    assert status(live=True) == "tiny on cpu, 3 of 3 evaluations"
+    assert status(live=True, steps=1) == "tiny on cpu, 1 evaluation"
+
+
+def test_help_is_the_committed_one() -> None:
+    """After a change: COLUMNS=100 python -m export --help > docs/help/export.txt"""
+    committed = Path(__file__).parent.parent / "docs" / "help" / "export.txt"
+    assert parser().format_help() == committed.read_text()
 
 
 # What exists twice, in torch and in NumPy, is the same.
