@@ -15,8 +15,8 @@ from diffvs import checkpoint, report
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.validation import RAISED_DB
 from diffvs.device import choose_device, counting_number, positive_number
-from diffvs.embedding import load_mert
-from diffvs.evaluation import Method, baseline_methods, evaluate, model_method
+from diffvs.embedding import Embed, load_mert
+from diffvs.evaluation import Method, baseline_methods, evaluate, model_method, table
 from diffvs.grid import settings
 from diffvs.machine import provenance
 from diffvs.report import ALL, Row
@@ -63,20 +63,20 @@ def describe(options: argparse.Namespace, songs: int, words: Sequence[str]) -> l
     ]
 
 
-def save(rows: Sequence[Row], options: argparse.Namespace, facts: Sequence[str]) -> list[Path]:
-    """Write CSV, picture and, when asked for, the block of a page; gives their paths."""
+def save(rows: Sequence[Row], options: argparse.Namespace, facts: Sequence[str], page: bool) -> list[Path]:
+    """Write CSV, picture and, when asked for and `page`, the block of a page; gives their paths."""
     table, image = options.out / "evaluation.csv", options.out / "evaluation.png"
     report.write(table, report.comma_separated(rows))
     picture = report.picture(rows)
     report.write(image, picture)
-    if options.write is None:
+    if options.write is None or not page:
         return [table, image]
     beside = options.write.with_name(f"{options.write.stem}-evaluation.png")
     kept = [row for row in rows if options.songs or row.song == ALL]
     block = report.markdown(kept, facts, beside.name)
-    page = report.replace_block(options.write.read_text(encoding="utf-8"), block)
+    text = report.replace_block(options.write.read_text(encoding="utf-8"), block)
     report.write(beside, picture)
-    report.write(options.write, page)
+    report.write(options.write, text)
     return [table, image, options.write, beside]
 
 
@@ -93,24 +93,39 @@ def main(arguments: list[str] | None = None) -> int:
         songs = count_songs(options.data)
         methods = methods_of(options)
         embed = load_mert(options.mert, choose_device(options.device)) if options.mert else None
-        rows = evaluate(
+        finished = measure_all(methods, embed, options, console)
+        rows = table(methods, options.draws)
+        if not rows:
+            return 2 if finished else 130
+        facts = describe(options, songs, words)
+        written = save(rows, options, facts, page=finished)
+    except (ValueError, OSError) as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        return 2
+    output = Console(highlight=False)
+    for part in report.screen([row for row in rows if options.songs or row.song == ALL]):
+        output.print(part)
+    console.print(f"written: {', '.join(map(str, written))}", markup=False)
+    return 130 if not finished else 2 if any(method.failed for method in methods) else 0
+
+
+def measure_all(
+    methods: Sequence[Method], embed: Embed | None, options: argparse.Namespace, console: Console
+) -> bool:
+    """Measure; gives False when interrupted, and what was found by then stays."""
+    try:
+        evaluate(
             methods,
             options.data,
             raised_db=tuple(dict.fromkeys(options.raise_vocals)),
             seconds=options.seconds,
             embed=embed,
-            draws=options.draws,
             console=console,
         )
-        written = save(rows, options, describe(options, songs, words))
-    except (ValueError, OSError) as error:
-        console.print(f"error: {error}", style="red", markup=False)
-        return 2
-    output = Console(highlight=False)
-    for table in report.screen([row for row in rows if options.songs or row.song == ALL]):
-        output.print(table)
-    console.print(f"written: {', '.join(map(str, written))}", markup=False)
-    return 0
+    except KeyboardInterrupt:
+        console.print("interrupted: the methods have not all heard the same songs", style="yellow")
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,10 +140,28 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, required=True, metavar="FOLDER",
         help="a cache with validation songs, or a folder of songs: SONG/vocals.wav, SONG/accompaniment.wav",
     )  # fmt: skip
-    add("--steps", type=int, nargs="+", metavar="N", help="Heun steps; N steps are 2 N - 1 evaluations")
-    add("--sigma-max", type=float, nargs="+", metavar="SIGMA", help="highest noise level")
-    add("--sigma-min", type=float, nargs="+", metavar="SIGMA", help="lowest noise level before 0")
-    add("--rho", type=float, nargs="+", metavar="RHO", help="bend of the noise levels")
+    add(
+        "--steps",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="Heun steps; N steps are 2 N - 1 evaluations (default: the model's)",
+    )
+    add(
+        "--sigma-max",
+        type=float,
+        nargs="+",
+        metavar="SIGMA",
+        help="highest noise level (default: the model's)",
+    )
+    add(
+        "--sigma-min",
+        type=float,
+        nargs="+",
+        metavar="SIGMA",
+        help="lowest noise level before 0 (default: the model's)",
+    )
+    add("--rho", type=float, nargs="+", metavar="RHO", help="bend of the noise levels (default: the model's)")
     add(
         "--raise-vocals", type=float, nargs="+", default=list(RAISED_DB), metavar="DB",
         help="levels of the vocals in the mixture, against their own (default: 0 8)",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from torch import Tensor
 
@@ -36,19 +37,17 @@ class Method:
     separate: Separate
     setting: Setting | None = None
     found: dict[tuple[float, str], list[tuple[str, Seconds, float]]] = field(default_factory=dict)
+    failed: bool = False
 
     def measure(self, song: ValidationSong, told: Callable[[int], None], embed: Embed | None) -> None:
         """Separate a song and keep what was measured. An estimate that is not finite raises ValueError."""
         estimates = self.separate(song, told)
         references = torch.from_numpy(song.vocals), torch.from_numpy(song.accompaniment)
         mixture = torch.from_numpy(song.mixture)
-        try:
-            measured = [
-                measure(estimate.cpu(), reference, mixture, SAMPLE_RATE)
-                for estimate, reference in zip(estimates, references, strict=True)
-            ]
-        except ValueError as error:
-            raise ValueError(f"{self.name}, {song.name}: {error}") from error
+        measured = [
+            measure(estimate.cpu(), reference, mixture, SAMPLE_RATE)
+            for estimate, reference in zip(estimates, references, strict=True)
+        ]
         for target, seconds, estimate, reference in zip(
             TARGETS, framed_together(measured), estimates, references, strict=True
         ):
@@ -108,13 +107,11 @@ def evaluate(
     raised_db: tuple[float, ...] = RAISED_DB,
     seconds: float | None = None,
     embed: Embed | None = None,
-    draws: int = 1_000,
-    by_song: bool = True,
     console: Console | None = None,
-) -> list[Row]:
-    """Measure every method on every song at every level; rows in the order level, target, method.
+) -> None:
+    """Measure every method on every song at every level; `table` makes rows of what they have found.
 
-    Raises ValueError when there is no song, or when a model gives an estimate that is not finite.
+    A method that fails on a song says so and is out. Raises ValueError when there is no song.
     """
     console = console or Console(stderr=True, soft_wrap=True)
     total = count_songs(data) * len(raised_db) * len(methods)
@@ -124,9 +121,19 @@ def evaluate(
             samples = song.mixture.shape[1]
             for method in methods:
                 what = f"{song.name} {song.raised_db:+g} dB: {method.name}"
-                progress.reset(part, total=samples, description=what)
-                method.measure(song, lambda done: progress.update(part, completed=done), embed)
+                progress.reset(part, total=samples, description=escape(what))
                 progress.advance(whole)
-    levels = sorted({key[0] for method in methods for key in method.found}, key=raised_db.index)
-    keys = [(level, target) for level in levels for target in TARGETS]
-    return [row for key in keys for method in methods for row in method.rows(key, draws, by_song)]
+                if method.failed:
+                    continue
+                try:
+                    method.measure(song, lambda done: progress.update(part, completed=done), embed)
+                except ValueError as error:
+                    method.failed = True
+                    console.print(f"error: {method.name}, {song.name}: {error}", style="red", markup=False)
+
+
+def table(methods: Sequence[Method], draws: int = 1_000, by_song: bool = True) -> list[Row]:
+    """What was found, in the order level, target, method: over all songs, then of each."""
+    keys = dict.fromkeys(key for method in methods for key in method.found)
+    able = [method for method in methods if not method.failed]
+    return [row for key in keys for method in able for row in method.rows(key, draws, by_song)]

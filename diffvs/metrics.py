@@ -31,7 +31,7 @@ class Scores(NamedTuple):
     si_sdr: float  # dB, whole song, after the best gain common to all channels
     mr_stft: float  # multi-resolution STFT loss, lower is better
     log_wmse: float  # mean over the whole seconds with a silent reference, higher is better, 73.7 at best
-    leak_db: float  # energy of the estimate over that of the mixture in the same seconds, lower is better
+    bleed_db: float  # energy of the estimate over that of the mixture in the same seconds, lower is better
 
 
 class Interval(NamedTuple):
@@ -62,7 +62,7 @@ class Seconds:
         draws = len(chosen)
         times = np.zeros((draws, len(self.sums)))
         np.add.at(times, (np.arange(draws)[:, None], chosen), 1.0)
-        reference, estimate, error, product, leaked, heard = (times @ self.sums).T
+        reference, estimate, error, product, bled, heard = (times @ self.sums).T
         spectral = (times @ self.spectral.reshape(len(self.sums), -1)).reshape(
             draws, *self.spectral.shape[1:]
         )
@@ -74,7 +74,7 @@ class Seconds:
             ratio_db(explained, np.maximum(estimate - explained, 0.0)),
             spectral_loss(spectral),
             nanmean(self.log_wmse[chosen]),
-            np.where(heard > 0, -ratio_db(heard, leaked), np.nan),
+            np.where(heard > 0, -ratio_db(heard, bled), np.nan),
         )
         return np.stack(columns, axis=1)
 
@@ -113,7 +113,7 @@ def measure(
     energies = _energies(estimate, reference, sample_rate)
     seconds = len(energies)
     whole = np.arange(seconds) < reference.shape[1] // sample_rate
-    weighted, leak = np.full(seconds, np.nan), np.zeros((seconds, 2))
+    weighted, bleed = np.full(seconds, np.nan), np.zeros((seconds, 2))
     if mixture is not None:
         mixture = mixture.detach().float()
         heard = _energies(mixture, mixture, sample_rate)[:, 0]
@@ -122,9 +122,9 @@ def measure(
         if silent.any():
             weighted[whole] = log_wmse(estimate, reference, mixture, sample_rate)
             weighted[~silent] = np.nan
-        leak[silent] = np.stack([energies[:, 1], heard], axis=1)[silent]
+        bleed[silent] = np.stack([energies[:, 1], heard], axis=1)[silent]
     return Seconds(
-        sums=np.concatenate([energies, leak], axis=1),
+        sums=np.concatenate([energies, bleed], axis=1),
         spectral=spectral_sums(estimate, reference, sample_rate),
         log_wmse=weighted,
         framed=whole & (energies[:, :2] > 0).all(axis=1),

@@ -67,7 +67,8 @@ def spectral_loss(sums: Array) -> Array:
     difference, reference, logarithms, bins = np.moveaxis(sums, -1, 0)
     # The floor under the magnitudes is all that a silent reference holds.
     silent = (reference <= 1.001 * POWER_FLOOR * bins).all(axis=(-2, -1))
-    loss = np.sqrt(difference / reference) + logarithms / bins
+    with np.errstate(invalid="ignore", divide="ignore"):  # the last second may be too short for any frame
+        loss = np.sqrt(difference / reference) + logarithms / bins
     return np.where(silent, np.nan, loss.mean(axis=(-2, -1)))
 
 

@@ -31,7 +31,7 @@ HEADINGS = (
     "SI-SDR",
     "MR-STFT",
     "logWMSE",
-    "leak",
+    "bleed",
     "MERT",
 )
 SDR = HEADINGS.index("SDR")

@@ -142,10 +142,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, required=True, metavar="FOLDER", help="what diffvs.train saved")
     add("--out", type=Path, required=True, metavar="FOLDER", help="where the files go")
     add("--format", choices=tuple(SUBTYPES), default="wav", help="32-bit float WAV (default) or 24-bit FLAC")
-    add("--steps", type=int, metavar="N", help="Heun steps; N steps are 2 N - 1 evaluations")
-    add("--sigma-max", type=float, metavar="SIGMA", help="highest noise level")
-    add("--sigma-min", type=float, metavar="SIGMA", help="lowest noise level before 0")
-    add("--rho", type=float, metavar="RHO", help="bend of the noise levels")
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="Heun steps; N steps are 2 N - 1 evaluations (default: the model's)",
+    )
+    add("--sigma-max", type=float, metavar="SIGMA", help="highest noise level (default: the model's)")
+    add("--sigma-min", type=float, metavar="SIGMA", help="lowest noise level before 0 (default: the model's)")
+    add("--rho", type=float, metavar="RHO", help="bend of the noise levels (default: the model's)")
     add(
         "--batch-size", type=counting_number, default=4, metavar="N",
         help="windows separated at a time, for models that hear windows (default: 4)",

@@ -12,7 +12,7 @@ from data_files import tone
 from denoisers import awake
 
 from diffvs import checkpoint, embedding, evaluate, evaluation
-from diffvs.baselines import centre_mask, ideal_ratio_mask, mixture_itself
+from diffvs.baselines import BASELINES, centre_mask, ideal_ratio_mask, mixture_itself
 from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.cache import Cache, Entry
@@ -20,6 +20,7 @@ from diffvs.edm import karras_sigmas
 from diffvs.grid import settings
 from diffvs.metrics import score
 from diffvs.report import ALL, BEGIN, END, HEADINGS, columns, comma_separated, parts, replace_block
+from diffvs.sampling import default_sigmas, separate
 from diffvs.songs import SongsError, count_songs, open_songs
 
 TINY = PRESETS["tiny"]
@@ -50,7 +51,7 @@ def stereo(seed=0, samples=3 * SAMPLE_RATE // 2):
     return 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(seed))
 
 
-def table(out):
+def rows_of(out):
     with (out / "evaluation.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -154,7 +155,7 @@ def test_a_table_of_methods_levels_and_targets(songs, model, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = [str(model), "--data", str(songs / "one"), "--steps", "1", "2", "--out", str(out)]
     assert evaluate.main([*arguments, "--songs", "--draws", "20"]) == 0
-    rows = table(out)
+    rows = rows_of(out)
     own = TINY.edm
     methods = [
         "mixture",
@@ -177,10 +178,20 @@ def test_a_table_of_methods_levels_and_targets(songs, model, tmp_path, capsys):
     assert not list(out.glob("*part*"))
 
 
+def test_a_model_is_heard_as_it_separates(songs):
+    denoiser, song = awake(TINY), next(open_songs(songs, (0.0,)))
+    (setting,) = settings("m", TINY, steps=[2])
+    vocals, accompaniment = evaluation.model_method(denoiser, setting).separate(song, lambda done: None)
+    expected = separate(denoiser, torch.from_numpy(song.mixture), default_sigmas(denoiser, 2))
+    torch.testing.assert_close(vocals, expected)
+    torch.testing.assert_close(accompaniment, torch.from_numpy(song.mixture) - expected)
+
+
 def measured(data, **more):
     """Rows of the mixture itself as an estimate of the vocals: over all songs, then by song."""
-    rows = evaluation.evaluate(evaluation.baseline_methods()[:1], data, draws=50, **more)
-    return [row for row in rows if row.target == "vocals"]
+    methods = evaluation.baseline_methods()[:1]
+    evaluation.evaluate(methods, data, **more)
+    return [row for row in evaluation.table(methods, draws=50) if row.target == "vocals"]
 
 
 def test_figures_are_those_of_the_metrics(songs):
@@ -252,7 +263,6 @@ def test_a_block_is_replaced_where_its_markers_stand():
         (["--data", "songs", "--mert", "empty"], "does not hold MERT"),
         (["--data", "songs", "--write", "missing.md"], "missing.md"),
         (["--data", "songs", "--write", "plain.md"], "are missing: put them"),
-        (["--data", "songs", "--seconds", "0.5"], "mixture, one: at least one second"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(songs, model, tmp_path, monkeypatch, capsys, arguments, words):
@@ -266,15 +276,36 @@ def test_what_cannot_be_done_is_one_sentence(songs, model, tmp_path, monkeypatch
     assert not (tmp_path / "evaluation").exists()
 
 
-def test_a_broken_model_is_named(songs, tmp_path, capsys):
+def test_a_broken_model_is_named_and_the_others_measured(songs, model, tmp_path, capsys):
     denoiser = awake(TINY)
     denoiser.network.leave_gain.fill_(math.nan)
     checkpoint.save(tmp_path / "broken", TINY, denoiser.state_dict(), {})
-    assert evaluate.main([str(tmp_path / "broken"), "--data", str(songs), "--out", str(tmp_path)]) == 2
-    assert (
-        "broken, 1 step, sigma 5, one: the estimate holds values that are not finite"
-        in capsys.readouterr().err
-    )
+    arguments = [str(tmp_path / "broken"), str(model), "--data", str(songs), "--out", str(tmp_path / "out")]
+    assert evaluate.main([*arguments, "--raise-vocals", "0", "--no-baselines", "--draws", "5"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1
+    assert "broken, 1 step, sigma 5, one: the estimate holds values that are not finite" in said
+    assert {r["method"] for r in rows_of(tmp_path / "out")} == {"model, 1 step, sigma 5"}
+
+
+def test_songs_too_short_leave_nothing(songs, tmp_path, capsys):
+    assert evaluate.main(["--data", str(songs), "--out", str(tmp_path / "out"), "--seconds", "0.5"]) == 2
+    assert "mixture, one: at least one second (44100 samples) is needed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_keeps_what_was_measured(songs, tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(BASELINES, "centre mask", interrupt)
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}{END}")
+    arguments = ["--data", str(songs), "--out", str(tmp_path / "out"), "--write", str(page), "--draws", "5"]
+    assert evaluate.main(arguments) == 130
+    assert {r["method"] for r in rows_of(tmp_path / "out")} == {"mixture"}
+    assert page.read_text() == f"{BEGIN}{END}"
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_equal_names_of_checkpoints_are_told_apart(tmp_path):

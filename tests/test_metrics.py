@@ -142,11 +142,11 @@ def test_log_wmse_is_that_of_its_authors(stem, second):
 
 
 @pytest.mark.parametrize(
-    ("estimate_level", "expected_log_wmse", "expected_leak_db"),
+    ("estimate_level", "expected_log_wmse", "expected_bleed_db"),
     [(0.0, -4 * math.log(1e-8), -math.inf), (0.1, -8 * math.log(0.1), -20.0), (1.0, 0.0, 0.0)],
 )
 def test_silent_passages_are_scored_by_what_is_left_of_the_mixture(
-    estimate_level, expected_log_wmse, expected_leak_db
+    estimate_level, expected_log_wmse, expected_bleed_db
 ):
     accompaniment, vocals = noise(2 * FULL_RATE), noise(2 * FULL_RATE, 1)
     vocals[:, :FULL_RATE] = 0
@@ -155,14 +155,14 @@ def test_silent_passages_are_scored_by_what_is_left_of_the_mixture(
     scores = score(estimate, vocals, mixture)
     # Not exact: the weighting of the second reaches a little beyond its end.
     assert scores.log_wmse == pytest.approx(expected_log_wmse, abs=0.02)
-    assert scores.leak_db == pytest.approx(expected_leak_db, abs=DECIBELS)
+    assert scores.bleed_db == pytest.approx(expected_bleed_db, abs=DECIBELS)
 
 
 def test_what_is_not_defined_is_nan():
     silence, sound = torch.zeros(2, 2 * FULL_RATE), noise(2 * FULL_RATE)
     without = score(sound, sound / 2)
     assert math.isnan(without.log_wmse)
-    assert math.isnan(without.leak_db)
+    assert math.isnan(without.bleed_db)
     instrumental = score(sound / 10, silence, sound)
     undefined = [name for name, value in instrumental._asdict().items() if math.isnan(value)]
     assert undefined == ["sdr", "csdr", "si_sdr", "mr_stft"]
@@ -178,6 +178,13 @@ def test_seconds_are_sums(measured):
     assert redrawn[:3] == pytest.approx(expected[:3], abs=1e-9)
     # The transforms at the seams differ.
     assert redrawn.mr_stft == pytest.approx(expected.mr_stft, rel=0.2)
+
+
+def test_a_last_second_too_short_for_any_frame_is_no_trouble():
+    reference = noise(2 * RATE + 3)
+    rest = measure(reference / 2, reference, sample_rate=RATE)
+    assert math.isnan(rest.redrawn(np.array([[2, 2, 2]]))[0, Scores._fields.index("mr_stft")])
+    assert math.isfinite(rest.scores().mr_stft)
 
 
 def song(*frame_sdr, silent=False):

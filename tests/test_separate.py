@@ -1,5 +1,7 @@
 """Offline separation: what is written where, what is skipped, and what is said when it cannot be."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,13 +9,20 @@ import torch
 from data_files import tone
 from denoisers import awake
 
-from diffvs import checkpoint, separate, song_files
+from diffvs import checkpoint, evaluate, separate, song_files
 from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.sampling import default_sigmas, separate_windows
 
 TINY = PRESETS["tiny"]
 ROUNDING = 1e-5  # of float32 samples about 1: the models of these tests are loud
+
+
+@pytest.mark.parametrize("command", [evaluate, separate], ids=lambda command: command.__name__)
+def test_help_is_the_committed_one(command):
+    """After a change: COLUMNS=100 python -m diffvs.separate --help > docs/help/diffvs.separate.txt"""
+    page = Path(__file__).resolve().parent.parent / "docs" / "help" / f"{command.__name__}.txt"
+    assert command._parser().format_help() == page.read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=["tiny", "tiny-window"])
