@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import torch
 
-from diffvs.config import CausalUNetConfig
+from diffvs.config import CausalUNetConfig, ModelConfig
 from diffvs.cost import cost
 from diffvs.edm import Denoiser
 from diffvs.sampling import NOISE_SEED
@@ -20,6 +20,7 @@ from export.graph import input_names, output_names, runtime_graph
 from stream.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
+WINDOW_PART = 8  # frames by which a live window moves, and which it hears after those that it answers for
 
 
 class ExportError(Exception):
@@ -29,7 +30,7 @@ class ExportError(Exception):
 def convert(denoiser: Denoiser, spec: ModelSpec, path: Path) -> None:
     """Writes the graph, folded, with the spec as metadata."""
     graph = runtime_graph(denoiser)
-    frames = 3  # any number: the axis stays open
+    frames = spec.window_frames or 3  # any number: the axis stays open where the network is causal
     image = torch.zeros(1, 4, spec.bins, frames)
     states = [torch.zeros(1, *shape) for shape in graph.states.values()]
     with warnings.catch_warnings():
@@ -42,7 +43,7 @@ def convert(denoiser: Denoiser, spec: ModelSpec, path: Path) -> None:
             str(path),
             input_names=input_names(graph),
             output_names=output_names(graph),
-            dynamic_axes={name: {3: "frames"} for name in ("mixture", "noisy", "denoised")},
+            dynamic_axes={name: {3: "frames"} for name in ("mixture", "noisy", "denoised") if graph.states},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -62,9 +63,7 @@ def make_spec(denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, att
     """What the engine must know of a checkpoint."""
     config = denoiser.config
     spectrum, edm, network = config.spectrum, config.edm, config.network
-    if not isinstance(network, CausalUNetConfig):
-        raise ExportError(f"the model {config.name} is of kind {network.kind}, which cannot be exported yet")
-    if spectrum.peak_normalise:
+    if spectrum.peak_normalise and denoiser.causal:
         raise ExportError(
             f"the model {config.name} needs the peak of the whole song, which a live stream has not"
         )
@@ -83,11 +82,25 @@ def make_spec(denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, att
         rho=edm.rho,
         steps=edm.steps,
         noise_seed=NOISE_SEED,
-        lookahead_frames=network.lookahead_frames,
-        context_frames=network.context_frames,
+        peak_normalise=spectrum.peak_normalise,
         macs_per_frame=round(cost(config).macs_per_second / spectrum.frame_rate),
         states=runtime_graph(denoiser).states,
         licence=licence,
         attribution=attribution,
         training={**facts, "preset": dataclasses.asdict(config)},
+        **_timing(config),
     )
+
+
+def _timing(config: ModelConfig) -> dict[str, Any]:
+    """Which frames the network sees for an answer."""
+    network = config.network
+    if isinstance(network, CausalUNetConfig):
+        return {"lookahead_frames": network.lookahead_frames, "context_frames": network.context_frames}
+    part = min(WINDOW_PART, config.segment_frames // 4)
+    return {
+        "lookahead_frames": part,
+        "stride_frames": part,
+        "window_frames": config.segment_frames,
+        "context_frames": 0,
+    }

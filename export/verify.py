@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
-from diffvs.edm import Denoiser
+from diffvs.edm import Denoiser, heun
 from diffvs.layers import Context
 from diffvs.sampling import frame_noise, separate_causal
+from diffvs.spectrum import analyse, compress, expand, level, synthesise
 from export.convert import ExportError
-from stream.diffusion import DiffusionSeparator
 from stream.model import OnnxModel
-from stream.sampler import karras_sigmas
+from stream.onnx_separator import make_separator
+from stream.sampler import model_sigmas
+from stream.spec import ModelSpec
 
-CHUNKS = (3, 1, 4, 2, 8)  # frames; the state goes from one to the next
+Audio = NDArray[np.float32]  # (samples, 2)
+
+CHUNKS = (3, 1, 4, 2, 8)  # frames, of causal models; the state goes from one to the next
 # Of the root mean square of what torch computes. The ranges of int8 are learned from music: it is compared on
 # audio only, not on random images.
 TOLERANCE = {
@@ -26,7 +32,8 @@ TOLERANCE = {
     "fp16": {"denoiser": 2e-2, "audio": 2e-2},
     "int8": {"audio": 0.1},
 }
-GOLDEN_HOPS = 24
+GOLDEN_HOPS = 24  # of causal models
+GOLDEN_STRIDES = 3  # of window models, with one step: they are heavy
 GOLDEN_SEED = 1
 
 
@@ -39,8 +46,8 @@ def verify(denoiser: Denoiser, path: Path) -> dict[str, float]:
     if "denoiser" in tolerances:
         sigmas = [edm.sigma_max, (edm.sigma_max * edm.sigma_min) ** 0.5, edm.sigma_min]
         differences["denoiser"] = compare_tensors(denoiser, model, sigmas)
-    mixture, vocals = golden_pair(denoiser, spec.steps)
-    differences["audio"] = relative(run_stream(model, mixture, spec.steps), vocals)
+    mixture, vocals, steps = golden_pair(denoiser, spec)
+    differences["audio"] = relative(run_stream(model, mixture, steps), vocals)
     for name, difference in differences.items():
         if not difference <= tolerances[name]:  # a NaN is refused as well
             raise ExportError(
@@ -53,12 +60,13 @@ def verify(denoiser: Denoiser, path: Path) -> dict[str, float]:
 def compare_tensors(denoiser: Denoiser, model: OnnxModel, sigmas: Sequence[float]) -> float:
     """Greatest relative difference of D at the sigmas, over chunks that hand their state on."""
     bins = model.spec.bins
-    model.prepare(max(CHUNKS), sigmas)
+    chunks = (model.spec.window_frames,) if model.spec.window_frames else CHUNKS
+    model.prepare(chunks, sigmas)
     worst = 0.0
     for evaluation, sigma in enumerate(sigmas):
         states = [torch.zeros(1, *shape) for shape in denoiser.state_shapes()]
         first = 0
-        for frames in CHUNKS:
+        for frames in chunks:
             mixture = frame_noise(first, frames, bins, seed=2)
             noisy = frame_noise(first, frames, bins, seed=3) * sigma
             context = Context(states)
@@ -70,20 +78,53 @@ def compare_tensors(denoiser: Denoiser, model: OnnxModel, sigmas: Sequence[float
     return worst
 
 
-def golden_pair(denoiser: Denoiser, steps: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mixture and vocals (samples, 2) by torch: what any runtime must come to on any machine."""
-    config = denoiser.config
-    samples = GOLDEN_HOPS * config.spectrum.hop_length
-    mixture = _excerpt(samples, config.spectrum.sample_rate)
-    sigmas = karras_sigmas(steps, config.edm.sigma_min, config.edm.sigma_max, config.edm.rho)
-    with torch.inference_mode():
-        vocals = separate_causal(denoiser, torch.from_numpy(mixture.T.copy()), sigmas)
-    return mixture, np.ascontiguousarray(vocals.numpy().T)
+def golden_pair(denoiser: Denoiser, spec: ModelSpec) -> tuple[Audio, Audio, int]:
+    """Mixture and vocals (samples, 2) by torch, and the steps: what any runtime must come to anywhere."""
+    hops = GOLDEN_HOPS if denoiser.causal else GOLDEN_STRIDES * spec.stride_frames
+    steps = spec.steps if denoiser.causal else 1
+    mixture = _excerpt(hops * spec.hop_length, spec.sample_rate)
+    waveform, sigmas = torch.from_numpy(mixture.T.copy()), model_sigmas(spec, steps)
+    if denoiser.causal:
+        vocals = separate_causal(denoiser, waveform, sigmas)
+    else:
+        vocals = separate_sliding(denoiser, waveform, sigmas, spec)
+    return mixture, np.ascontiguousarray(vocals.numpy().T), steps
 
 
-def run_stream(model: OnnxModel, mixture: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+@torch.inference_mode()
+def separate_sliding(
+    denoiser: Denoiser, waveform: Tensor, sigmas: Sequence[float], spec: ModelSpec
+) -> Tensor:
+    """What `stream.window` does, in torch and without streaming: vocals (2, samples) of a waveform."""
+    spectrum, hop, samples = denoiser.config.spectrum, spec.hop_length, waveform.shape[1]
+    window, stride, lookahead = spec.window_frames, spec.stride_frames, spec.lookahead_frames
+    runs = -(-(samples + spec.latency) // (stride * hop))
+    padded = pad(waveform, (window * hop, runs * stride * hop - samples))
+    fade = torch.arange(1, min(stride, lookahead) + 1) / (min(stride, lookahead) + 1)
+    image = torch.zeros(1, 4, spec.bins, padded.shape[1] // hop)  # linear
+    for end in range(window + stride, image.shape[-1] + 1, stride):
+        heard = padded[None, :, (end - window) * hop : end * hop]
+        loudness = level(heard, spectrum)
+        mixture = analyse(padded[None] / loudness, spectrum)[..., end - window : end]
+        start = frame_noise(end - window, window, spec.bins, spec.noise_seed) * sigmas[0]
+        estimate = heun(partial(_denoise, denoiser, mixture), start, sigmas)
+        newest = (expand(estimate, spectrum) * loudness[..., None])[..., -stride - lookahead :]
+        begin = end - stride - lookahead
+        before = image[..., begin : begin + len(fade)]
+        newest[..., : len(fade)] = before + fade * (newest[..., : len(fade)] - before)
+        image[..., begin:end] = newest
+    vocals = synthesise(compress(image[..., window:], spectrum), spectrum)
+    return vocals[0, :, :samples].clone()
+
+
+def _denoise(denoiser: Denoiser, mixture: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+    estimate: Tensor = denoiser(x, sigma, mixture)
+    return estimate
+
+
+def run_stream(model: OnnxModel, mixture: Audio, steps: int) -> Audio:
     """The vocals by the live path, as long as the mixture and aligned with it."""
-    separator = DiffusionSeparator(model, steps=steps)
+    separator = make_separator(model, steps=steps)
     separator.prepare(max_hops=4)
     padded = np.pad(mixture, ((0, separator.latency + 4 * separator.hop_length), (0, 0)))
     block = 4 * separator.hop_length

@@ -7,22 +7,17 @@ has its own state, and frames may come in pieces of any size: the stream equals 
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-import cpp_ext
 from stream.anytime import Anytime
 from stream.model import Image, OnnxModel
-from stream.sampler import evaluation_sigmas, frame_noise, heun, karras_sigmas
-from stream.separator import Audio, ModelError, sqrt_hann
-from stream.spec import ModelSpec
+from stream.sampler import evaluation_sigmas, frame_noise, heun, model_sigmas
+from stream.separator import Audio, ModelError
+from stream.spectrum import compress, expand, make_spectra, transforms
 
 MAX_FRAMES = 8  # per run of the network: more gains little speed and costs memory
-TINY = 1e-8  # as in diffvs.spectrum: keeps |X| ** negative finite
-
-Spectra = NDArray[np.complex64]  # (frames, channels, n_bins)
 
 
 class DiffusionSeparator:
@@ -34,9 +29,7 @@ class DiffusionSeparator:
     def __init__(self, model: OnnxModel, *, steps: int | None = None, anytime: Anytime | None = None):
         spec = model.spec
         if spec.kind != "causal":
-            raise ModelError(f"the model {spec.name} is of kind {spec.kind}, which cannot be run live yet")
-        if steps is not None and steps < 1:
-            raise ModelError(f"the number of steps must be at least 1, got {steps}")
+            raise ModelError(f"the model {spec.name} is of kind {spec.kind}: this needs a causal one")
         self.model = model
         self.sample_rate = spec.sample_rate
         self.channels = spec.channels
@@ -45,33 +38,21 @@ class DiffusionSeparator:
         self.latency = spec.latency
         self._spec = spec
         self._anytime = anytime
-        self._sigmas = karras_sigmas(steps or spec.steps, spec.sigma_min, spec.sigma_max, spec.rho)
-        # As in training, the window has half of what makes analysis and synthesis add up to 1, and spectra
-        # are divided by sqrt(n_fft). The synthesis undoes any scale of the analysis.
-        scale = (2 * spec.hop_length) ** 0.5 / spec.n_fft
-        window = sqrt_hann(spec.n_fft) * np.float32(scale)
-        sizes = spec.n_fft, spec.hop_length, spec.channels
-        self._analysis = cpp_ext.StftAnalysis(*sizes, window)
-        self._synthesis = cpp_ext.StftSynthesis(*sizes, window, window)
+        self._sigmas = model_sigmas(spec, steps)
+        self._analysis, self._synthesis = transforms(spec)
 
     @property
     def status(self) -> str:
-        evaluations = 2 * len(self._sigmas) - 3
-        quality = f"{evaluations} evaluation{'s' if evaluations > 1 else ''}"
-        if self._anytime:
-            quality = f"{self._anytime.ceiling} of {quality}"
-        return f"{self._spec.name} on {self.model.provider}, {quality}"
+        return describe(self.model, self._sigmas, self._anytime)
 
     def prepare(self, max_hops: int) -> None:
         spec, frames = self._spec, min(max_hops, MAX_FRAMES)
-        shape = (frames, spec.channels, spec.n_fft // 2 + 1)
-        self._mixture_spectra = np.empty(shape, np.complex64)
-        self._vocals_spectra = np.zeros(shape, np.complex64)  # above the bins of the model it stays so
+        self._mixture_spectra, self._vocals_spectra = make_spectra(spec, frames), make_spectra(spec, frames)
         self._noise = np.empty(4 * spec.bins * frames, np.float32)
         self._vocals = np.empty((max_hops * spec.hop_length, spec.channels), np.float32)
         levels = evaluation_sigmas(self._sigmas)
         self._heard = [0] * len(levels)  # frames in the state of each evaluation
-        self.model.prepare(frames, levels)
+        self.model.prepare(range(1, frames + 1), levels)
         self.reset()
 
     def process(self, mixture: Audio) -> Audio:
@@ -137,34 +118,10 @@ class DiffusionSeparator:
         return estimate
 
 
-def load(
-    path: Path, *, provider: str = "auto", steps: int | None = None, threads: int = 1, live_share: float = 0.0
-) -> DiffusionSeparator:
-    """The separator of an .onnx file. Raises ModelError.
-
-    Without `steps` it makes the model's own number of them; with a `live_share` of real time to spend, fewer
-    when time is short.
-    """
-    model = OnnxModel(path, provider=provider, threads=threads)
-    spec, anytime = model.spec, None
-    if live_share and steps is None and spec.steps > 1:
-        anytime = Anytime(2 * spec.steps - 1, hop_s=spec.hop_length / spec.sample_rate, share=live_share)
-    return DiffusionSeparator(model, steps=steps, anytime=anytime)
-
-
-def compress(spectra: Spectra, spec: ModelSpec, image: Image) -> None:
-    """Spectra (frames, 2, n_bins) -> the network's image (1, 4, bins, frames), amplitudes compressed."""
-    parts = spectra.view(np.float32).reshape(*spectra.shape, 2)[:, :, : spec.bins]  # real, imaginary
-    power = parts[..., 0] ** 2 + parts[..., 1] ** 2 + TINY**2
-    gain = spec.scale * power ** ((spec.exponent - 1) / 2)
-    out = image.reshape(2, 2, spec.bins, -1)  # channel, part, bin, frame
-    np.multiply(parts.transpose(1, 3, 2, 0), gain.transpose(1, 2, 0)[:, np.newaxis], out=out)
-
-
-def expand(image: Image, spec: ModelSpec, spectra: Spectra) -> None:
-    """Inverse of `compress`; bins that the network does not see are left as they are."""
-    real, imag = image.reshape(2, 2, spec.bins, -1).transpose(1, 3, 0, 2)  # frame, channel, bin
-    power = real**2 + imag**2 + (TINY * spec.scale) ** 2
-    gain = spec.scale ** (-1 / spec.exponent) * power ** ((1 / spec.exponent - 1) / 2)
-    np.multiply(real, gain, out=spectra.real[:, :, : spec.bins])
-    np.multiply(imag, gain, out=spectra.imag[:, :, : spec.bins])
+def describe(model: OnnxModel, sigmas: Sequence[float], anytime: Anytime | None) -> str:
+    """What separates, where, and how well at present."""
+    evaluations = 2 * len(sigmas) - 3
+    quality = f"{evaluations} evaluation{'s' if evaluations > 1 else ''}"
+    if anytime:
+        quality = f"{anytime.ceiling} of {quality}"
+    return f"{model.spec.name} on {model.provider}, {quality}"

@@ -32,19 +32,22 @@ class OnnxModel:
         _check_graph(path, self._session, self.spec)
         self._device = ON_DEVICE.get(self.provider, "cpu")
 
-    def prepare(self, max_frames: int, sigmas: Sequence[float]) -> None:
-        """Allocates and binds for 1 to max_frames frames and one evaluation per sigma; runs each once."""
+    def prepare(self, sizes: Sequence[int], sigmas: Sequence[float]) -> None:
+        """Allocates and binds for chunks of these sizes, in frames, and one evaluation per sigma.
+
+        Runs each size once: the first run plans its memory and is slow.
+        """
         states = [tuple(self._zero_states() for _ in range(2)) for _ in sigmas]
         levels = [np.full(1, sigma, np.float32) for sigma in sigmas]
         memory = {
-            name: np.zeros(4 * self.spec.bins * max_frames, np.float32)
+            name: np.zeros(4 * self.spec.bins * max(sizes), np.float32)
             for name in ("mixture", "noisy", "denoised")
         }
         self._states, self._levels, self._memory = states, levels, memory
         self._silence = [np.zeros((1, *shape), np.float32) for shape in self.spec.states.values()]
         self._parity = [0] * len(states)
-        self._chunks = [self._bind(frames) for frames in range(1, max_frames + 1)]
-        for chunk in self._chunks:  # the first run of each size is slow: it plans its memory
+        self._chunks = {frames: self._bind(frames) for frames in sizes}
+        for chunk in self._chunks.values():
             self._session.run_with_iobinding(chunk.bindings[0][0])
         self.reset()
 
@@ -61,7 +64,7 @@ class OnnxModel:
 
     def mixture(self, frames: int) -> Image:
         """Where the network reads a chunk of so many frames from."""
-        return self._chunks[frames - 1].mixture
+        return self._chunks[frames].mixture
 
     def sigma(self, evaluation: int) -> NDArray[np.float32]:
         """(1,): the noise level of an evaluation."""
@@ -69,12 +72,12 @@ class OnnxModel:
 
     def denoised(self, frames: int) -> Image:
         """Where the network wrote its last answer for a chunk of so many frames."""
-        return self._chunks[frames - 1].denoised
+        return self._chunks[frames].denoised
 
     def evaluate(self, noisy: Image, evaluation: int) -> Image:
         """D(noisy) at the evaluation's sigma for what lies in `mixture`: `denoised`, until the next."""
         frames: int = noisy.shape[-1]
-        chunk = self._chunks[frames - 1]
+        chunk = self._chunks[frames]
         np.copyto(chunk.noisy, noisy)
         parity = self._parity[evaluation]
         self._session.run_with_iobinding(chunk.bindings[evaluation][parity])
@@ -170,7 +173,8 @@ def _read_spec(path: Path, session: ort.InferenceSession) -> ModelSpec:
 
 def _check_graph(path: Path, session: ort.InferenceSession, spec: ModelSpec) -> None:
     """Names and fixed sizes of the graph's inputs must be those of the description."""
-    expected: dict[str, list[Any]] = {name: [1, 4, spec.bins, None] for name in ("mixture", "noisy")}
+    frames = spec.window_frames or None
+    expected: dict[str, list[Any]] = {name: [1, 4, spec.bins, frames] for name in ("mixture", "noisy")}
     expected |= {"sigma": [1]} | {name: [1, *shape] for name, shape in spec.states.items()}
     found = {
         item.name: [size if isinstance(size, int) else None for size in item.shape]

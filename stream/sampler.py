@@ -12,6 +12,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.separator import ModelError
+from stream.spec import ModelSpec
+
 Image = NDArray[np.float32]  # (1, 4, bins, frames)
 Denoise = Callable[[Image, int], Image]  # x and the number of the evaluation, which fixes its sigma
 
@@ -22,6 +25,13 @@ def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) ->
         raise ValueError(f"steps must be at least 1, got {steps}")
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return [(high + i / max(steps - 1, 1) * (low - high)) ** rho for i in range(steps)] + [0.0]
+
+
+def model_sigmas(spec: ModelSpec, steps: int | None) -> list[float]:
+    """The schedule of a model, with its own number of steps or another. Raises ModelError."""
+    if steps is not None and steps < 1:
+        raise ModelError(f"the number of steps must be at least 1, got {steps}")
+    return karras_sigmas(steps or spec.steps, spec.sigma_min, spec.sigma_max, spec.rho)
 
 
 def evaluation_sigmas(sigmas: Sequence[float]) -> list[float]:

@@ -40,7 +40,7 @@ class ModelSpec:
     rho: float
     steps: int  # Heun steps when nobody asks for another number
     noise_seed: int
-    context_frames: int  # past frames that can reach an output frame
+    context_frames: int  # past frames that can reach an output frame of a causal model
     states: StateShapes  # without the batch axis; empty for a window model
     schema: int = SCHEMA
     kind: str = "causal"
@@ -48,6 +48,9 @@ class ModelSpec:
     channels: int = 2
     window: str = "sqrt-hann"  # periodic, both ways, scaled so that the two overlap-add to 1
     lookahead_frames: int = 0
+    window_frames: int = 0  # that a window model sees at once; 0 for a causal one
+    stride_frames: int = 1  # by which its window moves from run to run
+    peak_normalise: bool = False  # divide the window by its peak first
     macs_per_frame: int = 0  # multiplications with addition, of one evaluation; 0 where nobody counted
     licence: str = ""
     attribution: str = ""
@@ -65,7 +68,12 @@ class ModelSpec:
     @property
     def latency(self) -> int:
         """Samples between a sample of the mixture and the same one of the vocals."""
-        return self.n_fft - self.hop_length + self.lookahead_frames * self.hop_length
+        return self.n_fft - self.hop_length + self.lookahead
+
+    @property
+    def lookahead(self) -> int:
+        """Samples of future that the model waits for: those that it hears, and those that fill a stride."""
+        return (self.lookahead_frames + self.stride_frames - 1) * self.hop_length
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)
@@ -88,6 +96,11 @@ class ModelSpec:
                 "update this program"
             )
         return cls(**_checked(values))
+
+    @property
+    def _used(self) -> int:
+        """Frames at the end of a window that are made or waited for."""
+        return self.lookahead_frames + self.stride_frames
 
     def _requirements(self) -> list[tuple[str, bool, str]]:
         """Field, whether it is fine, and what it must be."""
@@ -118,6 +131,19 @@ class ModelSpec:
             ("exponent", 0 < self.exponent <= 1, "above 0 and at most 1"),
             ("sigma_max", self.sigma_max > self.sigma_min, "above sigma_min"),
             ("lookahead_frames", self.lookahead_frames >= 0, "at least 0"),
+            ("stride_frames", self.stride_frames == 1 or self.kind == "window", "1 for a causal model"),
+            ("stride_frames", self.stride_frames > 0, "above 0"),
+            (
+                "window_frames",
+                (self.window_frames > 0) == (self.kind == "window"),
+                "above 0 for windows only",
+            ),
+            (
+                "window_frames",
+                self.kind == "causal" or self._used <= self.window_frames,
+                "above what is used",
+            ),
+            ("peak_normalise", self.kind == "window" or not self.peak_normalise, "false for a causal model"),
             ("context_frames", self.context_frames >= 0, "at least 0"),
             ("noise_seed", 0 <= self.noise_seed < 2**64, "an unsigned 64-bit number"),
             ("states", all(size > 0 for shape in self.states.values() for size in shape), "of sizes above 0"),
@@ -146,7 +172,7 @@ def _of_type(name: str, kind: str, value: Any) -> Any:
         and math.isfinite(value)
     ):
         return float(value)
-    if kind == "str" and isinstance(value, str):
+    if kind in ("str", "bool") and type(value).__name__ == kind:
         return value
     if kind == "StateShapes" and isinstance(value, dict) and all(map(_is_shape, value.values())):
         return {str(state): tuple(shape) for state, shape in value.items()}

@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from signals import noise
 
 from diffvs import checkpoint
-from diffvs.config import PRESETS
+from diffvs.config import PRESETS, ModelConfig
 from diffvs.edm import Denoiser
 from export.__main__ import main
 from export.convert import convert, make_spec
@@ -31,8 +31,13 @@ atexit.register(_FOLDER.cleanup)
 
 @lru_cache
 def tiny(**network: Any) -> tuple[Denoiser, Path]:
-    """A denoiser whose every layer matters, with other values in its network, and its ONNX file."""
-    denoiser = awake(changed("tiny", **network))
+    """A causal denoiser whose every layer matters, with other values in its network, and its ONNX file."""
+    return exported(changed("tiny", **network))
+
+
+@lru_cache
+def exported(config: ModelConfig) -> tuple[Denoiser, Path]:
+    denoiser = awake(config)
     path = Path(_FOLDER.name) / f"{len(list(Path(_FOLDER.name).iterdir()))}.onnx"
     convert(denoiser, make_spec(denoiser, {"step": 7}, licence="CC0", attribution="nobody"), path)
     return denoiser, path

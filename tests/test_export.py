@@ -25,12 +25,12 @@ from export.__main__ import golden_path, main, parser
 from export.convert import ExportError, convert, make_spec
 from export.verify import run_stream, verify
 from stream import sampler
-from stream.diffusion import compress, expand
 from stream.load import RunOptions, load_separator
 from stream.model import OnnxModel
 from stream.render import main as render
 from stream.separator import ModelError
 from stream.spec import SCHEMA
+from stream.spectrum import compress, expand
 
 
 @pytest.fixture(scope="module")
