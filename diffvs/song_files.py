@@ -41,12 +41,17 @@ def comment(path: Path) -> str:
         return "unreadable"
 
 
+def is_made(path: Path) -> bool:
+    """Whether a file is one of our stems: where songs and stems share a folder, stems are no songs."""
+    return path.stem.endswith(tuple(f"({stem})" for stem in STEMS)) and comment(path).startswith("diffvs ")
+
+
 def plan(inputs: Sequence[Path], out: Path, suffix: str) -> list[Job]:
     """One job per song; the songs of a folder keep their places under it. AudioError says what is wrong."""
     jobs: dict[Path, Job] = {}
     for given in inputs:
         if given.is_dir():
-            songs = [song for song in audio_files(given) if out.resolve() not in song.resolve().parents]
+            songs = [song for song in audio_files(given) if not is_made(song)]
             if not songs:
                 raise AudioError(f"{given} holds no audio file")
         elif given.is_file():

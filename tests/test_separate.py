@@ -12,6 +12,7 @@ from denoisers import awake
 from diffvs import checkpoint, evaluate, separate, song_files
 from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
+from diffvs.device import choose_device
 from diffvs.sampling import default_sigmas, separate_windows
 
 TINY = PRESETS["tiny"]
@@ -109,8 +110,9 @@ def test_windows_in_batches_are_the_same_windows():
     assert told.count(wave.shape[1]) >= 3
 
 
-def test_a_folder_keeps_its_shape_and_goes_on_where_it_stopped(tmp_path, tiny, capsys):
-    folder, out = tmp_path / "songs", tmp_path / "songs" / "out"
+@pytest.mark.parametrize("place", ["elsewhere", "songs/stems"])
+def test_a_folder_keeps_its_shape_and_goes_on_where_it_stopped(tmp_path, tiny, capsys, place):
+    folder, out = tmp_path / "songs", tmp_path / place
     for name in ("a.wav", "deep/b.flac", "deep/.hidden.wav", "deep/notes.txt"):
         if name.endswith("txt"):
             (folder / name).write_text("no audio")
@@ -129,6 +131,15 @@ def test_a_folder_keeps_its_shape_and_goes_on_where_it_stopped(tmp_path, tiny, c
     assert kept.stat().st_mtime_ns == before[0]
     assert redone.stat().st_mtime_ns != before[1]
     assert len([path for path in out.rglob("*") if path.is_file()]) == 4
+
+
+def test_stems_beside_their_songs_are_no_songs(tmp_path, tiny, capsys):
+    write(tmp_path / "songs" / "one.wav")
+    write(tmp_path / "songs" / "two (vocals).wav")  # a song's own name
+    for told in ("2 separated", "2 of 2 songs are there already"):
+        assert run(tmp_path / "songs", model=tiny, out=tmp_path / "songs") == 0
+        assert told in capsys.readouterr().err
+    assert len(list((tmp_path / "songs").iterdir())) == 2 + 4
 
 
 def test_what_other_settings_made_is_not_taken_for_done(tmp_path, tiny, capsys):
@@ -223,3 +234,10 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, tiny, monkeypatch, capsys
 def test_the_same_song_twice_is_one_song(tmp_path, tiny):
     song = write(tmp_path / "song.wav")
     assert len(separate.plan([song, song, tmp_path / "." / "song.wav"], tmp_path / "out", "wav")) == 1
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device(None) == choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="no device cuda on this machine; use --device cpu"):
+        choose_device("cuda")
