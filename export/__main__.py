@@ -18,10 +18,10 @@ from export.precision import to_fp16, to_int8
 from export.quality import check, measure, read, table, validation_audio
 from export.verify import golden_pair, verify
 from stream.audio_file import AudioFileError
+from stream.proof import golden_path
 from stream.separator import ModelError
 from stream.spec import PRECISIONS
 
-GOLDEN = ".golden.npz"
 EPILOG = """\
 The model is compared with PyTorch at several noise levels and over chunks that hand their state on, and as a
 stream against a whole excerpt. It appears under its name only when it computes the same (fp32: to 1e-4; fp16:
@@ -56,7 +56,14 @@ def export(options: argparse.Namespace) -> None:
     denoiser, facts = checkpoint.load(options.checkpoint)
     if options.precision == "int8" and not denoiser.causal:
         raise ExportError("int8 is for causal models: a window model runs on a GPU, give --precision fp16")
-    spec = make_spec(denoiser, facts, licence=options.licence, attribution=options.attribution)
+    spec = make_spec(
+        denoiser,
+        facts,
+        licence=options.licence,
+        attribution=options.attribution,
+        stride=options.stride,
+        lookahead=options.lookahead,
+    )
     validation = validation_audio(spec.sample_rate, options.validation)
     output: Path = options.output
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -82,10 +89,6 @@ def export(options: argparse.Namespace) -> None:
         os.replace(model, output)
 
 
-def golden_path(output: Path) -> Path:
-    return output.with_suffix(GOLDEN)
-
-
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m export",
@@ -108,6 +111,11 @@ def parser() -> argparse.ArgumentParser:
         metavar=("MIXTURE", "VOCALS"),
         help="audio files for the SDR (default: the bundled song)",
     )
+    for name, meaning in (
+        ("stride", "by which the window of a window model moves"),
+        ("lookahead", "that it hears after those that it answers for"),
+    ):
+        result.add_argument(f"--{name}", type=int, metavar="N", help=f"frames {meaning} (default: 8)")
     result.add_argument("--licence", default="", help="of the weights; travels inside the file")
     result.add_argument(
         "--attribution", default="", help="whose recordings they learned from, as their licences ask"

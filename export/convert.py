@@ -20,7 +20,7 @@ from export.graph import input_names, output_names, runtime_graph
 from stream.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
-WINDOW_PART = 8  # frames by which a live window moves, and which it hears after those that it answers for
+WINDOW_PART = 8  # frames by which a live window moves, and that it hears after those that it answers for
 
 
 class ExportError(Exception):
@@ -59,8 +59,16 @@ def describe(path: Path, spec: ModelSpec) -> None:
     onnx.save(model, path)
 
 
-def make_spec(denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, attribution: str) -> ModelSpec:
-    """What the engine must know of a checkpoint."""
+def make_spec(
+    denoiser: Denoiser,
+    facts: Mapping[str, Any],
+    *,
+    licence: str,
+    attribution: str,
+    stride: int | None = None,
+    lookahead: int | None = None,
+) -> ModelSpec:
+    """What the engine must know of a checkpoint; stride and lookahead, in frames, are a window model's."""
     config = denoiser.config
     spectrum, edm, network = config.spectrum, config.edm, config.network
     if spectrum.peak_normalise and denoiser.causal:
@@ -88,19 +96,23 @@ def make_spec(denoiser: Denoiser, facts: Mapping[str, Any], *, licence: str, att
         licence=licence,
         attribution=attribution,
         training={**facts, "preset": dataclasses.asdict(config)},
-        **_timing(config),
+        **_timing(config, stride, lookahead),
     )
 
 
-def _timing(config: ModelConfig) -> dict[str, Any]:
+def _timing(config: ModelConfig, stride: int | None, lookahead: int | None) -> dict[str, Any]:
     """Which frames the network sees for an answer."""
     network = config.network
     if isinstance(network, CausalUNetConfig):
+        if stride is not None or lookahead is not None:
+            raise ExportError(
+                f"the model {config.name} is causal: stride and look-ahead are a window model's"
+            )
         return {"lookahead_frames": network.lookahead_frames, "context_frames": network.context_frames}
     part = min(WINDOW_PART, config.segment_frames // 4)
     return {
-        "lookahead_frames": part,
-        "stride_frames": part,
+        "lookahead_frames": part if lookahead is None else lookahead,
+        "stride_frames": part if stride is None else stride,
         "window_frames": config.segment_frames,
         "context_frames": 0,
     }

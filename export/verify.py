@@ -18,7 +18,7 @@ from diffvs.sampling import frame_noise, separate_causal
 from diffvs.spectrum import analyse, compress, expand, level, synthesise
 from export.convert import ExportError
 from stream.model import OnnxModel
-from stream.onnx_separator import make_separator
+from stream.proof import relative, run_stream
 from stream.sampler import model_sigmas
 from stream.spec import ModelSpec
 
@@ -120,23 +120,6 @@ def separate_sliding(
 def _denoise(denoiser: Denoiser, mixture: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
     estimate: Tensor = denoiser(x, sigma, mixture)
     return estimate
-
-
-def run_stream(model: OnnxModel, mixture: Audio, steps: int) -> Audio:
-    """The vocals by the live path, as long as the mixture and aligned with it."""
-    separator = make_separator(model, steps=steps)
-    separator.prepare(max_hops=4)
-    padded = np.pad(mixture, ((0, separator.latency + 4 * separator.hop_length), (0, 0)))
-    block = 4 * separator.hop_length
-    blocks = [padded[start : start + block] for start in range(0, len(padded) - block + 1, block)]
-    vocals = np.concatenate([separator.process(np.ascontiguousarray(piece)).copy() for piece in blocks])
-    return vocals[separator.latency :][: len(mixture)]
-
-
-def relative(computed: NDArray[np.float32] | Tensor, expected: NDArray[np.float32] | Tensor) -> float:
-    """Root mean square of the difference, of that of the expected."""
-    computed, expected = np.asarray(computed, np.float64), np.asarray(expected, np.float64)
-    return float(np.sqrt(np.mean((computed - expected) ** 2) / np.mean(expected**2)))
 
 
 def _excerpt(samples: int, sample_rate: int) -> NDArray[np.float32]:

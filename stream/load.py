@@ -66,7 +66,7 @@ def _maker(model: str, sample_rate: int | None, channels: int, run: RunOptions) 
     if not Path(model).is_file():
         raise ModelError(f"there is no model file {model}: give the path of an .onnx file")
     try:
-        from stream.onnx_separator import load  # only here: the identity needs no ONNX Runtime
+        from stream.model_file import load  # only here: the identity needs no ONNX Runtime
     except ImportError as error:
         raise ModelError(f"{NO_RUNTIME} ({error})") from error
     share = LIVE_SHARE / ((channels + 1) // 2) if run.live else 0.0  # the pairs are separated in turn

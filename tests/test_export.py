@@ -21,12 +21,13 @@ import diffvs.sampling
 import diffvs.spectrum
 import stream.model
 from diffvs.config import PRESETS, SpectrumConfig
-from export.__main__ import golden_path, main, parser
+from export.__main__ import main, parser
 from export.convert import ExportError, convert, make_spec
-from export.verify import run_stream, verify
+from export.verify import verify
 from stream import sampler
 from stream.load import RunOptions, load_separator
 from stream.model import OnnxModel
+from stream.proof import golden_path, prove, run_stream
 from stream.render import main as render
 from stream.separator import ModelError
 from stream.spec import SCHEMA
@@ -119,6 +120,18 @@ def test_a_model_that_needs_the_whole_song_is_refused() -> None:
         make_spec(awake(config), {}, licence="", attribution="")
 
 
+def test_the_window_of_a_live_window_model_is_chosen_at_export(tmp_path: Path) -> None:
+    denoiser = awake(PRESETS["tiny-window"])
+    spec = make_spec(denoiser, {}, licence="", attribution="", stride=4, lookahead=0)
+    convert(denoiser, spec, tmp_path / "m.onnx")
+    verify(denoiser, tmp_path / "m.onnx")
+    assert spec.latency == 512 - 128 + 3 * 128
+    with pytest.raises(ModelError, match="window_frames = 32, it must be above what is used"):
+        make_spec(denoiser, {}, licence="", attribution="", stride=30)
+    with pytest.raises(ExportError, match="is causal"):
+        make_spec(awake(PRESETS["tiny"]), {}, licence="", attribution="", stride=4)
+
+
 def test_broken_files_are_told_apart(tmp_path: Path) -> None:
     _, path = tiny()
     spec = OnnxModel(path, provider="cpu").spec
@@ -160,6 +173,29 @@ def test_the_product_refuses_a_broken_model_with_exit_code_2(
 def test_a_provider_that_is_not_there_is_refused(provider: str) -> None:
     with pytest.raises(ModelError, match=f"provider {provider}"):
         OnnxModel(tiny()[1], provider=provider)
+
+
+def test_what_is_no_cpu_has_to_prove_itself(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "m.onnx"
+    assert export(folder, output) == 0
+    good = OnnxModel(output, provider="cpu")
+    prove(good, output)
+    # Another model under the same name stands in for a driver that computes nonsense.
+    wrong = awake(PRESETS["tiny"], seed=1)
+    convert(wrong, good.spec, output)
+    with pytest.raises(ModelError, match="computes something else than it should"):
+        prove(OnnxModel(output, provider="cpu"), output)
+    load_separator(str(output))  # the CPU is trusted
+    monkeypatch.setattr("stream.model_file.TRUSTED", ())
+    with pytest.raises(ModelError, match="computes something else than it should"):
+        load_separator(str(output))
+    golden_path(output).write_bytes(b"not a golden pair")
+    with pytest.raises(ModelError, match="is damaged"):
+        load_separator(str(output))
+    golden_path(output).unlink()
+    load_separator(str(output))  # nothing to compare with
 
 
 def test_a_provider_that_is_listed_but_gives_way_to_the_cpu_is_refused(

@@ -11,13 +11,14 @@ from exported import exported
 from signals import noise
 
 from diffvs.config import PRESETS
-from export.verify import relative, separate_sliding
+from export.verify import separate_sliding
 from stream.anytime import Anytime
 from stream.diffusion import DiffusionSeparator
 from stream.engine import Engine
+from stream.kinds import make_separator
 from stream.load import load_separator
 from stream.model import OnnxModel
-from stream.onnx_separator import make_separator
+from stream.proof import relative
 from stream.sampler import model_sigmas
 from stream.separator import Audio, ModelError
 from stream.window import WindowSeparator

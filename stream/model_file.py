@@ -1,4 +1,4 @@
-"""The separator of an .onnx file, whichever kind of model it holds."""
+"""From an .onnx file to a separator that is ready to be prepared."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from pathlib import Path
 
 from stream.anytime import Anytime
 from stream.diffusion import DiffusionSeparator
+from stream.kinds import make_separator
 from stream.model import OnnxModel
+from stream.proof import prove
 from stream.window import WindowSeparator
 
-
-def make_separator(
-    model: OnnxModel, *, steps: int | None = None, anytime: Anytime | None = None
-) -> DiffusionSeparator | WindowSeparator:
-    """Raises ModelError."""
-    kind = WindowSeparator if model.spec.kind == "window" else DiffusionSeparator
-    return kind(model, steps=steps, anytime=anytime)
+TRUSTED = ("cpu",)  # providers that need no proof: the model was exported on one
 
 
 def load(
@@ -27,6 +23,8 @@ def load(
     when time is short.
     """
     model = OnnxModel(path, provider=provider, threads=threads)
+    if model.provider not in TRUSTED:
+        prove(model, path)
     spec, anytime = model.spec, None
     if live_share and steps is None and spec.steps > 1:
         anytime = Anytime(2 * spec.steps - 1, hop_s=spec.hop_length / spec.sample_rate, share=live_share)
