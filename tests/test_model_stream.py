@@ -10,11 +10,15 @@ import torch
 from exported import separator, sick_when_loud, tiny
 from signals import noise
 
+from diffvs import checkpoint
 from diffvs.edm import Denoiser, karras_sigmas
 from diffvs.sampling import separate_causal
+from stream.demo import load_song
 from stream.diffusion import DiffusionSeparator
 from stream.engine import Engine
-from stream.separator import Audio, ModelError
+from stream.model import OnnxModel
+from stream.proof import prove, relative
+from stream.separator import BUNDLED_MODEL, Audio, ModelError
 
 TOLERANCE = 1e-4  # relative, of the root mean square; float32 sums in another order give about 1e-6
 HOP = 128
@@ -28,17 +32,14 @@ def whole_song(denoiser: Denoiser, mixture: Audio, steps: int) -> Audio:
 
 def streamed(stream: DiffusionSeparator, mixture: Audio, hops: list[int]) -> Audio:
     """All that comes out of blocks of so many hops, in turn, without the delay."""
-    padded = np.concatenate([mixture, np.zeros((stream.latency + 8 * HOP, 2), np.float32)])
+    hop = stream.hop_length
+    padded = np.concatenate([mixture, np.zeros((stream.latency + max(hops) * hop, 2), np.float32)])
     pieces, start, turn = [], 0, 0
     while start < len(mixture) + stream.latency:
-        stop = start + hops[turn % len(hops)] * HOP
+        stop = start + hops[turn % len(hops)] * hop
         pieces.append(stream.process(np.ascontiguousarray(padded[start:stop])).copy())
         start, turn = stop, turn + 1
     return np.concatenate(pieces)[stream.latency :][: len(mixture)]
-
-
-def relative(estimate: Audio, reference: Audio) -> float:
-    return float(np.linalg.norm(estimate - reference) / np.linalg.norm(reference))
 
 
 FEATURES = {
@@ -61,6 +62,20 @@ def test_the_stream_is_the_whole_song(feature: str, steps: int) -> None:
     reference = whole_song(denoiser, mixture, steps)
     assert np.linalg.norm(reference) > 0.1 * np.linalg.norm(mixture)  # there is something to compare
     assert relative(estimate, reference) <= TOLERANCE
+
+
+@pytest.mark.skipif(not BUNDLED_MODEL.is_file(), reason="no model is bundled")
+def test_the_bundled_model_streams_what_its_checkpoint_says_and_proves_it() -> None:
+    model = OnnxModel(BUNDLED_MODEL, provider="cpu")
+    prove(model, BUNDLED_MODEL)
+    denoiser, _ = checkpoint.load(BUNDLED_MODEL.with_suffix(""))
+    mixture = load_song(model.spec.sample_rate)[0][: 3 * model.spec.sample_rate]
+    stream = separator(BUNDLED_MODEL, model.spec.steps)
+    reference = whole_song(denoiser, mixture, model.spec.steps)
+    single = streamed(stream, mixture, [1])
+    assert relative(single, reference) <= TOLERANCE
+    stream.reset()
+    np.testing.assert_array_equal(streamed(stream, mixture, [2, 5]), single)
 
 
 @pytest.mark.parametrize("block", [100, 128, 333, 1024])
