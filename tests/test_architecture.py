@@ -22,9 +22,9 @@ MAY_IMPORT = {
 }
 # Others': the files that may import what is heavy, missing on some machines, or the business of one place.
 GATES = {
-    "torch": ["diffvs/*", "export/*"],
+    "torch": ["diffvs/*", "export/*", "bench/peer.py"],
     "onnx": ["export/*"],
-    "onnxruntime": ["stream/model.py", "export/*"],
+    "onnxruntime": ["stream/model.py", "export/*", "bench/peer.py"],
     "sounddevice": ["stream/devices.py"],
     "scipy": ["diffvs/*", "export/*"],
     "safetensors": ["diffvs/*", "export/*"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import callback, engine, machine, report
+from bench import callback, engine, machine, model, peer, report
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback, "WARM_UP", 5)
     monkeypatch.setattr(engine, "SECONDS", 0.5)
     monkeypatch.setattr(engine, "PACED_SECONDS", 0.2)
+    monkeypatch.setattr(model, "SECONDS", 0.01)
+    monkeypatch.setattr(model, "BLOCK_HOPS", (1,))
+    monkeypatch.setattr(peer, "NEEDED", ("no such package",))
 
 
 def test_the_head_names_machine_commit_and_date() -> None:

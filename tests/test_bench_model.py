@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from exported import tiny
+from signals import residual_db, tone
 
-from bench import model
+from bench import model, peer
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +37,34 @@ def test_the_networks_work_is_counted() -> None:
     seconds, own_s, gflops = model.timed(tiny()[1], "cpu", steps=2, hops=4, threads=1)
     assert 0 < own_s < seconds.mean()
     assert gflops > 0
+
+
+class Everything:
+    """A network that hears nothing but the one source."""
+
+    def __init__(self, gain: float):
+        self._gain = gain
+
+    def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        assert feed["magnitude"].shape == (1, 2, peer.FRAMES, peer.BINS)
+        return [self._gain * feed["magnitude"]]
+
+
+@pytest.mark.parametrize(("block", "lookahead"), peer.PEER_BLOCKS)
+def test_the_peers_blocks_are_put_together_where_they_belong(block: int, lookahead: int) -> None:
+    mixture = tone(44_100, 1_000, 44_100)
+    run = peer.run_spleeter([Everything(1), Everything(0)], mixture, block, lookahead)
+    assert residual_db(run.vocals, mixture) < -60
+    assert run.latency == (block + lookahead) * 1_024 + 3_072
+
+
+def test_ours_is_no_later_than_the_peer() -> None:
+    mixture = tone(20_000, 1_000, 44_100)
+    run = peer.run_ours(tiny()[1], mixture, latency=1_000)
+    assert run.latency <= 1_000
+    assert run.vocals.shape == mixture.shape
+
+
+def test_without_the_peer_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer, "NEEDED", ("no such package",))
+    assert "pip install" in peer.measure(tiny()[1])
