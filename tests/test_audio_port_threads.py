@@ -94,6 +94,20 @@ class TestOverflowAndResync:
         rig.take()
         assert rig.taken == 2024
 
+    def test_mixture_sent_between_request_and_answer_is_skipped(self):
+        rig = Rig(noise(9000, 1), noise(9000, 2), ring_samples=1024)
+        rig.port.wait_for_worker = True
+        audio = threading.Thread(target=rig.block, args=(1900,))
+        audio.start()
+        assert rig.port.wait_mixture(1024, 10.0)  # full: the callback waits for room
+        assert not rig.port.resync(0)  # makes room: the rest of the block follows
+        audio.join()
+        rig.block(64)
+        assert rig.port.resync(0)
+        rig.taken = rig.given = 1900
+        rig.take()  # checks that this is the mixture from 1900 on
+        assert rig.taken == 1964
+
 
 class TestWorkerSide:
     def test_a_worker_that_catches_up_has_room_for_all_its_vocals(self):
@@ -186,10 +200,10 @@ class TestCallback:
     def test_xruns_are_counted_and_the_device_latency_is_kept(self):
         rig = Rig(noise(100, 1), noise(100, 2))
         times = (ctypes.c_double * 3)(1.25, 1.3, 1.5)
-        for flags in (self.INPUT_OVERFLOW, self.INPUT_OVERFLOW, self.OUTPUT_UNDERFLOW, 31, *self.OTHER_FLAGS):
+        for flags in (*[self.INPUT_OVERFLOW] * 2, *[self.OUTPUT_UNDERFLOW] * 3, 31, *self.OTHER_FLAGS):
             self.call(rig.port, rig.mixture, rig.output, times=times, flags=flags)
         stats = rig.port.stats()
-        assert (stats.input_overflows, stats.output_underflows, stats.device_latency_s) == (3, 2, 0.25)
+        assert (stats.input_overflows, stats.output_underflows, stats.device_latency_s) == (3, 4, 0.25)
 
 
 class TestRefusals:

@@ -1,5 +1,5 @@
 // A waiting callback: with a dead worker it waits once, not block after block, and again when the worker is
-// back; and it can be let go.
+// back; and it can be let go, also by a worker that wants a fresh start.
 //
 // If one of these were not so, this would take minutes and run into ctest's time limit.
 #include <functional>
@@ -63,9 +63,21 @@ void it_can_be_let_go() {
     CHECK(rig.port.stats().late_samples == kSamples);
 }
 
+void a_resync_frees_it() {
+    Rig rig(diffvs::Seconds{3600});
+    std::thread audio([&] { rig.blocks(2); });  // the second one answers
+    CHECK(rig.port.wait_mixture(kSamples, diffvs::Seconds{10}));
+    while (!rig.port.resync(diffvs::Seconds{1})) {
+    }
+    work(rig.port, 1);
+    audio.join();
+    CHECK(rig.port.stats().late_samples == kSamples);
+}
+
 }  // namespace
 
 int main() {
     a_dead_worker_is_waited_for_once();
     it_can_be_let_go();
+    a_resync_frees_it();
 }

@@ -152,13 +152,14 @@ public:
     AudioStats stats() noexcept { return counters_.snapshot(); }
 
 private:
-    // [audio] Whether ready(), after a wait where that is wanted; no second wait for a dead worker.
+    // [audio] Whether ready(), after a wait where that is wanted. Not for a worker that is dead, or that
+    // waits for us: its resync is answered in the next block.
     template <typename Ready>
     bool await(Ready ready) noexcept {
-        if (!wait_for_worker_.get()) return ready();
-        const auto met = poll([&] { return ready() || !wait_for_worker_.get(); },
-                              worker_dead_ ? Seconds{} : config_.patience);
-        worker_dead_ = !met;
+        const auto over = [&] {
+            return ready() || !wait_for_worker_.get() || resync_.requested();
+        };
+        if (wait_for_worker_.get()) worker_dead_ = !poll(over, worker_dead_ ? Seconds{} : config_.patience);
         return ready();
     }
 
