@@ -38,21 +38,30 @@ def to_fp16(path: Path) -> None:
 
 def to_int8(path: Path, song: NDArray[np.float32]) -> None:
     """Converts an exported model in place, with the ranges that it has on a song (samples, 2) at its rate."""
-    logging.getLogger().setLevel(logging.ERROR)  # onnxruntime.quantization asks for what is already done
     quantised = path.with_suffix(".int8")
-    quantize_static(
-        path,
-        quantised,
-        _Feeds(feeds(path, song)),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", "MatMul"],
-        per_channel=True,
-        reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
+    root = logging.getLogger()
+    root.addFilter(_asks_for_preprocessing)
+    try:
+        quantize_static(
+            path,
+            quantised,
+            _Feeds(feeds(path, song)),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "MatMul"],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        root.removeFilter(_asks_for_preprocessing)
     onnx.save(tidy(onnx.load(quantised)), path)
     quantised.unlink()
+
+
+def _asks_for_preprocessing(record: logging.LogRecord) -> bool:
+    """Lets errors of the root logger pass; onnxruntime.quantization warns of what is already done."""
+    return record.levelno >= logging.ERROR
 
 
 def feeds(path: Path, song: NDArray[np.float32]) -> Iterator[Feed]:

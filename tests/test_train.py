@@ -142,7 +142,7 @@ def test_what_changed_since_the_last_time_is_said(train, capsys):
     assert train("--steps", 2, "--lr", "0.005") == 0
     said = capsys.readouterr().err
     assert "steps was 1, is now 2" in said
-    assert "learning_rate was 0.01, is now 0.005" in said
+    assert "learning_rate was 0.004, is now 0.005" in said
 
 
 def test_a_second_signal_ends_at_once():
