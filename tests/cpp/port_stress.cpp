@@ -114,7 +114,7 @@ int main() {
     phase = kDone;
     worker.join();
     control.join();
-    CHECK(stats.resyncs >= 20 && stats.dropped_samples > 0 && stats.late_events > 20);
+    CHECK(stats.resyncs >= 20 && stats.dropped_samples > 0 && stats.late_events > 0);
     CHECK(stats.device_latency_s > 0.0199 && stats.device_latency_s < 0.0201);
     std::printf("samples %llu, late %llu in %llu gaps, dropped %llu, resyncs %llu\n",
                 static_cast<unsigned long long>(stats.samples),
