@@ -7,6 +7,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from stream.hardware import processor
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "sounddevice")
 
@@ -22,18 +24,6 @@ def head() -> str:
         "scheduling": scheduling(),
     }
     return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
-
-
-def processor() -> str:
-    """The processor's own name; the architecture where the system does not tell it."""
-    system = platform.system()
-    if system == "Linux":
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        return names[0] if names else platform.machine()
-    if system == "Darwin":
-        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
-    return platform.processor() or platform.machine()
 
 
 def versions() -> list[str]:

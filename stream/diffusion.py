@@ -124,4 +124,4 @@ def describe(model: OnnxModel, sigmas: Sequence[float], anytime: Anytime | None)
     quality = f"{evaluations} evaluation{'s' if evaluations > 1 else ''}"
     if anytime:
         quality = f"{anytime.ceiling} of {quality}"
-    return f"{model.spec.name} on {model.provider}, {quality}"
+    return f"{model.spec.name} on {model.provider} ({model.device_name}), {quality}"

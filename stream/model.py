@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from stream.hardware import device_name
 from stream.providers import AUTO, ON_DEVICE, PROVIDERS
 from stream.separator import ModelError
 from stream.spec import METADATA_KEY, ModelSpec
@@ -30,6 +31,7 @@ class OnnxModel:
         self._session, self.provider = _open(path, provider, threads)
         self.spec = _read_spec(path, self._session)
         _check_graph(path, self._session, self.spec)
+        self.device_name = device_name(self.provider)
         self._device = ON_DEVICE.get(self.provider, "cpu")
 
     def prepare(self, sizes: Sequence[int], sigmas: Sequence[float]) -> None:
