@@ -24,6 +24,10 @@ from stream.spec import METADATA_KEY, ModelSpec
 Image = NDArray[np.float32]  # (1, 4, bins, frames)
 
 
+# Trying every algorithm for every size, as is the default, takes longer than anybody waits for a first sound.
+SETTINGS = {PROVIDERS["cuda"]: {"cudnn_conv_algo_search": "HEURISTIC"}}
+
+
 class OnnxModel:
     """load, prepare, then for each chunk of frames: fill mixture and noisy, evaluate, take denoised."""
 
@@ -41,10 +45,7 @@ class OnnxModel:
         """
         states = [tuple(self._zero_states() for _ in range(2)) for _ in sigmas]
         levels = [np.full(1, sigma, np.float32) for sigma in sigmas]
-        memory = {
-            name: np.zeros(4 * self.spec.bins * max(sizes), np.float32)
-            for name in ("mixture", "noisy", "denoised")
-        }
+        memory = [np.zeros(4 * self.spec.bins * max(sizes), np.float32) for _ in range(3)]
         self._states, self._levels, self._memory = states, levels, memory
         self._silence = [np.zeros((1, *shape), np.float32) for shape in self.spec.states.values()]
         self._parity = [0] * len(states)
@@ -81,34 +82,40 @@ class OnnxModel:
         frames: int = noisy.shape[-1]
         chunk = self._chunks[frames]
         np.copyto(chunk.noisy, noisy)
+        if self._device != "cpu":  # a bound input is copied to another memory when it is bound, not when run
+            chunk.mixture_value.update_inplace(chunk.mixture)
+            chunk.noisy_value.update_inplace(chunk.noisy)
         parity = self._parity[evaluation]
         self._session.run_with_iobinding(chunk.bindings[evaluation][parity])
         self._parity[evaluation] = 1 - parity
         return chunk.denoised
 
     def _zero_states(self) -> list[ort.OrtValue]:
-        return [
-            ort.OrtValue.ortvalue_from_numpy(np.zeros((1, *shape), np.float32), self._device)
-            for shape in self.spec.states.values()
-        ]
+        return [self._value(np.zeros((1, *shape), np.float32)) for shape in self.spec.states.values()]
+
+    def _value(self, array: Image) -> ort.OrtValue:
+        """What the session reads: the array itself where it can, else a copy in the provider's memory."""
+        return ort.OrtValue.ortvalue_from_numpy(array, self._device)
 
     def _bind(self, frames: int) -> _Chunk:
         shape = (1, 4, self.spec.bins, frames)
-        views = {name: memory[: np.prod(shape)].reshape(shape) for name, memory in self._memory.items()}
-        bindings = [
-            tuple(self._bind_one(views, level, pair[parity], pair[1 - parity]) for parity in range(2))
-            for level, pair in zip(self._levels, self._states, strict=True)
-        ]
-        return _Chunk(**views, bindings=bindings)
+        mixture, noisy, denoised = (array[: np.prod(shape)].reshape(shape) for array in self._memory)
+        chunk = _Chunk(mixture, noisy, denoised, self._value(mixture), self._value(noisy), [])
+        for level, pair in zip(self._levels, self._states, strict=True):
+            sigma = self._value(level)
+            both = (self._bind_one(chunk, sigma, pair[parity], pair[1 - parity]) for parity in range(2))
+            chunk.bindings.append(tuple(both))
+        return chunk
 
     def _bind_one(
-        self, views: dict[str, Image], level: Image, before: list[ort.OrtValue], after: list[ort.OrtValue]
+        self, chunk: _Chunk, sigma: ort.OrtValue, before: list[ort.OrtValue], after: list[ort.OrtValue]
     ) -> ort.IOBinding:
         binding = self._session.io_binding()
-        for name, array in (("mixture", views["mixture"]), ("noisy", views["noisy"]), ("sigma", level)):
-            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        denoised = views["denoised"]
-        binding.bind_output("denoised", "cpu", 0, np.float32, denoised.shape, denoised.ctypes.data)
+        binding.bind_ortvalue_input("mixture", chunk.mixture_value)
+        binding.bind_ortvalue_input("noisy", chunk.noisy_value)
+        binding.bind_ortvalue_input("sigma", sigma)
+        shape, address = chunk.denoised.shape, chunk.denoised.ctypes.data
+        binding.bind_output("denoised", "cpu", 0, np.float32, shape, address)
         for name, read, written in zip(self.spec.states, before, after, strict=True):
             binding.bind_ortvalue_input(name, read)
             binding.bind_ortvalue_output(f"next_{name}", written)
@@ -122,6 +129,8 @@ class _Chunk:
     mixture: Image
     noisy: Image
     denoised: Image
+    mixture_value: ort.OrtValue
+    noisy_value: ort.OrtValue
     bindings: list[tuple[ort.IOBinding, ...]]
 
 
@@ -147,13 +156,16 @@ def _session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = provider != PROVIDERS["directml"]  # it refuses the pattern
     options.log_severity_level = 4  # what goes wrong is told by exceptions, not on stderr
     # A thread that spins while it waits takes the core from the audio beside it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about providers: what the session got is looked at later
-            return ort.InferenceSession(str(path), options, providers=[provider])
+            return ort.InferenceSession(
+                str(path), options, providers=[(provider, SETTINGS.get(provider, {}))]
+            )
     except Exception as error:  # ONNX Runtime has a dozen kinds, without a common base
         reason = str(error).strip().splitlines()[0]
         raise ModelError(

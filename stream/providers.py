@@ -9,4 +9,5 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
 }
 AUTO = ("cuda", "cpu")  # what `auto` tries, in this order; the others only run on demand
-ON_DEVICE = {"cuda": "cuda", "tensorrt": "cuda"}  # those whose states live in the memory of this device
+# Those with a memory of their own, by ONNX Runtime's name for it: inputs are copied there, states stay there.
+ON_DEVICE = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from exported import separator, sick_when_loud, tiny
+from onnxruntime import OrtValue
 from signals import noise
 
 from diffvs import checkpoint
@@ -104,6 +105,19 @@ def test_the_same_bits_for_any_blocks_after_a_reset_and_after_a_restart() -> Non
         stream.reset()
         np.testing.assert_array_equal(streamed(stream, mixture, hops), first)
     np.testing.assert_array_equal(streamed(separator(path, 2), mixture, [4]), first)
+
+
+def test_inputs_that_have_to_be_copied_to_a_device_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor stands in for a device with a memory of its own: it is given copies, never the arrays."""
+    _, path = tiny()
+    mixture = noise(40 * HOP)
+    shared = streamed(separator(path, 2), mixture, [3, 1])
+    monkeypatch.setattr(OnnxModel, "_value", lambda self, array: OrtValue.ortvalue_from_numpy(array.copy()))
+    stuck = streamed(separator(path, 2), mixture, [3, 1])
+    assert not np.array_equal(stuck, shared)  # so without copying it would be noticed
+    copying = separator(path, 2)
+    copying.model._device = "elsewhere"
+    np.testing.assert_array_equal(streamed(copying, mixture, [3, 1]), shared)
 
 
 def test_more_hops_than_one_run_of_the_network_takes() -> None:
