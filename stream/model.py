@@ -6,6 +6,8 @@ evaluation has two sets, reads one, writes the other, and swaps them.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,6 +144,9 @@ def _open(path: Path, provider: str, threads: int) -> tuple[ort.InferenceSession
         raise ModelError(f"there is no provider {provider}: choose auto, {', '.join(PROVIDERS)}")
     for name in AUTO if provider == "auto" else (provider,):
         if PROVIDERS[name] in ort.get_available_providers():
+            if ON_DEVICE.get(name) == "cuda" and hasattr(ort, "preload_dlls"):
+                with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+                    ort.preload_dlls()  # CUDA and cuDNN as pip installs them
             session = _session(path, PROVIDERS[name], threads)
             # ONNX Runtime falls back to the CPU without an exception: only the session knows what it got.
             if session.get_providers()[0] == PROVIDERS[name]:
