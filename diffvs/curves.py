@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from diffvs import report
 from diffvs.checkpoint import CONFIG, FACTS, config_from_json
 from diffvs.cost import cost
 from diffvs.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES, read_rows
@@ -159,15 +159,6 @@ def markdown(histories: Sequence[History], command: str, image: str) -> str:
     return f"Written by `{command}`; edit nothing here.\n\n{table}\n\n![Loss and SDR]({image})"
 
 
-def replace_block(text: str, block: str) -> str:
-    """The text with another block between its markers. Raises ValueError when it lacks them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the lines {BEGIN} and {END} are missing: put them where the table is to stand")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m diffvs.curves", description=__doc__.partition(": ")[2])
@@ -183,14 +174,11 @@ def main(arguments: list[str] | None = None) -> int:
         histories = [read_history(run) for run in options.runs]
         block = markdown(histories, command, image.name)
         if options.write:
-            block = replace_block(options.write.read_text(encoding="utf-8"), block)
-        part = image.with_name(f"part.{image.name}")
-        picture(histories).savefig(part, dpi=90)
-        os.replace(part, image)
+            text = options.write.read_text(encoding="utf-8")
+            page = report.replace_block(text, block, BEGIN, END)
+        report.write(image, picture(histories))
         if options.write:
-            part = options.write.with_name(options.write.name + ".part")
-            part.write_text(block, encoding="utf-8")
-            os.replace(part, options.write)
+            report.write(options.write, page)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

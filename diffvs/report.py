@@ -132,13 +132,13 @@ def markdown(rows: Sequence[Row], facts: Sequence[str], image: str | None) -> st
     return "\n\n".join(blocks)
 
 
-def replace_block(text: str, block: str) -> str:
+def replace_block(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
     """The text with another block between its markers. Raises ValueError when it lacks them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the lines {BEGIN} and {END} are missing: put them where the tables are to stand")
-    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the lines {begin} and {end} are missing: put them where the tables are to stand")
+    return f"{before}{begin}\n\n{block}\n\n{end}{after}"
 
 
 def comma_separated(rows: Sequence[Row]) -> str:

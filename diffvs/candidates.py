@@ -1,0 +1,170 @@
+"""python -m diffvs.candidates: sizes for the live network, compared after equal training time.
+
+Each candidate changes the live preset in one respect. It is trained from scratch by `diffvs.train` on one
+thread and judged on the validation songs; finished candidates are not trained again, so an interrupted
+comparison goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from diffvs import checkpoint, report
+from diffvs.config import PRESETS, CausalUNetConfig, ModelConfig
+from diffvs.curves import HEADINGS, History, read_history
+from diffvs.edm import Denoiser
+from diffvs.log import SCORES
+
+BEGIN, END = "<!-- candidates: begin -->", "<!-- candidates: end -->"
+COLUMNS = ("minutes", "hours heard", "parameters (M)", "GMAC/s", "vocals SDR (dB)", "accompaniment SDR (dB)")
+STOP_S = 60.0  # patience with a training that was asked to save and stop
+
+
+def candidates() -> dict[str, tuple[str, ModelConfig]]:
+    """By name: what differs from the live preset, and the model."""
+    live = PRESETS["live"]
+    network = live.network
+    assert isinstance(network, CausalUNetConfig)
+
+    def with_network(**changes: object) -> ModelConfig:
+        return replace(live, network=replace(network, **changes))  # type: ignore[arg-type]
+
+    deep = with_network(widths=(*network.widths, 224), dilations=(1, *network.dilations))
+    half_hop = replace(live, spectrum=replace(live.spectrum, hop_length=512), segment_frames=256)
+    weaker = replace(live, spectrum=replace(live.spectrum, exponent=1 / 3, scale=4.2))
+    models = {
+        "live": ("the preset as it is", live),
+        "hop 512": ("hop 512: frames twice as often, 12 ms more latency", half_hop),
+        "exponent 1/3": ("stronger compression of amplitudes", weaker),
+        "narrow": ("widths 64, 96, 128, 160", with_network(widths=(64, 96, 128, 160))),
+        "deep": ("a fifth level of width 224", deep),
+        "long context": (
+            "dilations twice as long: 5 s of the past instead of 2.5, learned from 6-s excerpts",
+            replace(with_network(dilations=(2, 4, 8, 16), middle_dilations=(32, 16)), segment_frames=256),
+        ),
+        "no mixer": ("without the frequency mixers", with_network(frequency_bottleneck=0)),
+        "look-ahead": ("2 frames of the future: 46 ms more latency", with_network(lookahead_frames=2)),
+    }
+    return {name: (what, replace(model, name=name)) for name, (what, model) in models.items()}
+
+
+def folder_of(out: Path, name: str) -> Path:
+    """Where a candidate is trained."""
+    return out / name.replace(" ", "-").replace("/", "-")
+
+
+def start(name: str, model: ModelConfig, options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """Train a candidate, from random weights that are the same each time, in a process of its own."""
+    run, begin = folder_of(options.out, name), folder_of(options.out, name) / "start"
+    if not (begin / checkpoint.WEIGHTS).is_file():
+        torch.manual_seed(0)
+        checkpoint.save(begin, model, Denoiser(model).state_dict(), {})
+    command = [sys.executable, "-m", "diffvs.train", "--data", str(options.data), "--out", str(run)]
+    command += ["--start-from", str(begin), "--minutes", f"{options.minutes:g}", "--validate-steps", "1"]
+    command += ["--validate-minutes", "1e6", "--example-seconds", "0"]
+    with (run / "training.log").open("ab") as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+        )
+
+
+def train(options: argparse.Namespace) -> bool:
+    """Train what is not trained yet, some at once; False when one failed, which says so."""
+    waiting = [
+        (name, model)
+        for name, (_, model) in candidates().items()
+        if not (folder_of(options.out, name) / SCORES).is_file()
+    ]
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    well = True
+    try:
+        while waiting or running:
+            while waiting and len(running) < options.at_once:
+                name, model = waiting.pop(0)
+                running[name] = start(name, model, options)
+                print(f"{name}: training for {options.minutes:g} min", flush=True)
+            time.sleep(1)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                code = running.pop(name).returncode
+                well = well and code == 0
+                log = folder_of(options.out, name) / "training.log"
+                print(f"{name}: {'done' if code == 0 else f'failed with {code}, see {log}'}", flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait(STOP_S)
+    return well
+
+
+def markdown(out: Path) -> str:
+    """The table of the finished candidates, the best first."""
+    found = [
+        (what, read_history(folder_of(out, name)))
+        for name, (what, _) in candidates().items()
+        if (folder_of(out, name) / SCORES).is_file()
+    ]
+    if not found:
+        raise ValueError(f"no candidate in {out} is trained: see the training.log in each folder")
+
+    def sdr(history: History) -> float:
+        return float(history.scores[1][-1, 1])
+
+    rows = [
+        (history.preset, what, *(cells[HEADINGS.index(column)] for column in COLUMNS))
+        for what, history in sorted(found, key=lambda pair: -sdr(pair[1]))
+        for cells in history.rows()
+    ]
+    lines = itertools.chain([("candidate", "what differs", *COLUMNS), ("---",) * (2 + len(COLUMNS))], rows)
+    facts = found[0][1].facts
+    end = ("", f"{facts['machine']}; commit {facts['commit']}, {facts['date']}.")
+    return "\n".join([*("| " + " | ".join(cells) + " |" for cells in lines), *end])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        well = train(options)
+        table = markdown(options.out)
+        print(table)
+        if options.write:
+            text = options.write.read_text(encoding="utf-8")
+            report.write(options.write, report.replace_block(text, table, BEGIN, END))
+    except (ValueError, OSError) as error:
+        print(f"diffvs.candidates: {error}", file=sys.stderr)
+        return 2
+    return 0 if well else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m diffvs.candidates",
+        description="Train variants of the live network for the same time each, and compare them on the "
+        "validation songs. Finished ones are kept.",
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="CACHE", help="prepared audio")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="one run per candidate")
+    add("--minutes", type=float, default=20.0, metavar="X", help="of training for each (default: 20)")
+    add("--at-once", type=int, default=1, metavar="N", help="candidates trained side by side (default: 1)")
+    add("--threads", type=int, default=1, metavar="N", help="for each (default: 1)")
+    add("--write", type=Path, metavar="FILE.md", help="put the table between this page's candidate markers")
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
