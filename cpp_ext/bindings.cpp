@@ -60,10 +60,12 @@ diffvs::Seconds seconds(double value) {
     return diffvs::Seconds{value > 0 ? value : 0.0};
 }
 
+constexpr double kHighestLevel = 4.0;  // 12 dB above what came in
+
 float checked_level(double level) {
-    if (!(level >= 0.0 && level <= 1.0))
+    if (!(level >= 0.0 && level <= kHighestLevel))
         throw py::value_error("a level of " + py::str(py::float_(level)).cast<std::string>() +
-                              " was given; levels run from 0 to 1");
+                              " was given; levels run from 0 to 4, and 1 is as it came");
     return static_cast<float>(level);
 }
 

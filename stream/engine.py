@@ -79,7 +79,7 @@ class Engine:
         return self._port
 
     def set_levels(self, *, vocals: float, accompaniment: float) -> None:
-        """0 to 1 each; reached by a ramp of RAMP_S, at once before the first block."""
+        """0 to 4 each, 1 is as it came; reached by ramps of RAMP_S per 1, at once before the first block."""
         self._levels = (vocals, accompaniment)
         self._port.vocals_level, self._port.accompaniment_level = self._levels
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stream.control.parameters import MODES
 from stream.devices import DeviceError, describe, list_devices
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.load import NO_MODEL
 from stream.options import add_run_options
-from stream.panel import Display, LivePanel, NoDisplay, StatusLines, summary
+from stream.panel import Display, LivePanel, NoDisplay, StatusLines, levels, summary
 from stream.recorder import RecordError
 from stream.separator import ModelError
-from stream.session import MODES, End, LiveOptions, Session
+from stream.session import End, LiveOptions, Session
 
 # How long one Python thread may keep another waiting: the worker should not lose milliseconds to the panel.
 SWITCH_INTERVAL_S = 0.0005
@@ -92,7 +93,7 @@ def _play(options: LiveOptions, status_s: float | None) -> int:
 
 def _introduce(session: Session, budget: LatencyBudget) -> None:
     print(session.title)
-    print(f"model {session.model}; vocals {session.levels[0]:g}, accompaniment {session.levels[1]:g}")
+    print(f"model {session.model}; {levels(session.controls)}")
     if session.without_model:
         print(f"{NO_MODEL}; playing the mix unless levels are given")
     print(f"latency\n{budget}")
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     sound.add_argument("--mode", choices=list(MODES), help="shorthand for both levels (default: karaoke)")
     sound.add_argument("--vocals", type=float, metavar="LEVEL", help="0 to 1")
     sound.add_argument("--accompaniment", type=float, metavar="LEVEL", help="0 to 1")
+    sound.add_argument("--gain", type=float, metavar="DB", help="of the output, -60 to 12 (default: 0)")
     add_run_options(
         parser.add_argument_group("model"),
         default_steps="the model's own number, or fewer when time is short",

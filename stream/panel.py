@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from stream.control.controls import Controls
 from stream.latency import LatencyBudget
 from stream.stats import Stats
 
@@ -22,12 +23,12 @@ METER_CELLS = 40
 class Display(Protocol):
     """[control] shown() every REFRESH_S or so; the peaks in stats are those since the last call."""
 
-    def show(self, stats: Stats, levels: tuple[float, float]) -> None: ...
+    def show(self, stats: Stats, controls: Controls) -> None: ...
     def close(self) -> None: ...
 
 
 class NoDisplay:
-    def show(self, stats: Stats, levels: tuple[float, float]) -> None:
+    def show(self, stats: Stats, controls: Controls) -> None:
         pass
 
     def close(self) -> None:
@@ -42,7 +43,7 @@ class StatusLines:
         self._next_s = period_s
         self._peaks = [0.0, 0.0, 0.0]
 
-    def show(self, stats: Stats, levels: tuple[float, float]) -> None:
+    def show(self, stats: Stats, controls: Controls) -> None:
         now = [stats.peak_input, stats.peak_vocals, stats.peak_output]
         self._peaks = [max(pair) for pair in zip(self._peaks, now, strict=True)]
         if stats.seconds < self._next_s:
@@ -64,22 +65,21 @@ class LivePanel:
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
 
-    def show(self, stats: Stats, levels: tuple[float, float]) -> None:
-        self._live.update(panel(stats, levels, self._budget, self._title), refresh=True)
+    def show(self, stats: Stats, controls: Controls) -> None:
+        self._live.update(panel(stats, controls, self._budget, self._title), refresh=True)
 
     def close(self) -> None:
         self._live.stop()
 
 
-def panel(stats: Stats, levels: tuple[float, float], budget: LatencyBudget, title: str) -> RenderableType:
+def panel(stats: Stats, controls: Controls, budget: LatencyBudget, title: str) -> RenderableType:
     meters = Table.grid(padding=(0, 1))
     rows = [("input", stats.peak_input), ("vocals", stats.peak_vocals), ("output", stats.peak_output)]
     for name, peak in rows:
         meters.add_row(name, meter(peak), decibels(peak))
-    vocals, accompaniment = levels
     times = stats.times
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("levels", f"vocals {vocals:.0%}, accompaniment {accompaniment:.0%}")
+    facts.add_row("levels", levels(controls))
     facts.add_row("latency", f"{budget.ms(budget.total):.1f} ms ({', '.join(_shares(budget))})")
     facts.add_row("load", Text(load(stats), style="red" if times.rtf > 0.8 else ""))
     facts.add_row(
@@ -88,6 +88,15 @@ def panel(stats: Stats, levels: tuple[float, float], budget: LatencyBudget, titl
     facts.add_row("separation", Text(separation(stats), style="" if stats.state == "running" else "red"))
     facts.add_row("time", f"{stats.seconds:.1f} s")
     return Panel(Group(meters, facts), title=title, expand=False)
+
+
+def levels(controls: Controls) -> str:
+    """What the hands have set, in words."""
+    values = controls.snapshot()
+    words = [f"vocals {values['vocals']:.0%}", f"accompaniment {values['accompaniment']:.0%}"]
+    words += [f"gain {values['gain']:+g} dB"] if values["gain"] else []
+    words += [name for name in ("mute", "bypass") if values[name]]
+    return ", ".join(words)
 
 
 def _shares(budget: LatencyBudget) -> list[str]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stream.control.controls import Controls
+from stream.control.parameters import PARAMETERS, Value
 from stream.devices import Device, DeviceStream, accepts, find_device
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS, LatencyBudget
@@ -27,8 +29,6 @@ RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40
 STALL_S = 5.0  # without a single block, a device counts as gone
 CLOSE_S = 5.0
 INSIST_S = 1.0  # a second signal sooner than this is the same wish
-
-MODES = {"karaoke": (0.0, 1.0), "acapella": (1.0, 0.0), "mix": (1.0, 1.0)}  # vocals, accompaniment
 
 End = Literal["stopped", "finished", "lost"]
 
@@ -49,6 +49,7 @@ class LiveOptions:
     vocals: float | None = None
     accompaniment: float | None = None
     mode: str | None = None
+    gain: float | None = None
     on_late: str = "dry"
     latency: str = "normal"
     wait: bool = False
@@ -60,6 +61,8 @@ class LiveOptions:
             level = getattr(self, name)
             if level is not None and not 0 <= level <= 1:
                 raise ValueError(f"--{name} is {level:g}; a level is from 0 (silent) to 1 (as it came)")
+        if self.gain is not None and not PARAMETERS["gain"].low <= self.gain <= PARAMETERS["gain"].high:
+            raise ValueError(f"--gain is {self.gain:g} dB; it must be from -60 to 12")
         for name, least, most in (
             ("block_size", 1, 65_536),
             ("sample_rate", 1_000, 768_000),
@@ -73,13 +76,12 @@ class LiveOptions:
                 f"--seconds is {self.seconds:g}; give a time above 0, or leave it out to play on"
             )
 
-    def levels(self, default_mode: str) -> tuple[float, float]:
-        """Vocals and accompaniment: single levels go before the mode."""
-        vocals, accompaniment = MODES[self.mode or default_mode]
-        return (
-            vocals if self.vocals is None else self.vocals,
-            accompaniment if self.accompaniment is None else self.accompaniment,
-        )
+    def controls(self, default_mode: str) -> dict[str, Value]:
+        """Where the controls stand at the start: single levels go before the mode."""
+        given = {name: getattr(self, name) for name in ("vocals", "accompaniment", "gain")}
+        return {"mode": self.mode or default_mode} | {
+            name: value for name, value in given.items() if value is not None
+        }
 
 
 class Session:
@@ -105,7 +107,9 @@ class Session:
         )
         self.engine.prepare(options.block_size or separator.hop_length)
         # Where nothing is separated, karaoke would be silence.
-        self.set_levels(*options.levels("mix" if self.without_model else "karaoke"))
+        self.controls = Controls(options.controls("mix" if self.without_model else "karaoke"))
+        self.controls.subscribe(self._turn)
+        self._turn()
         if options.seconds:
             self.engine.port.stop_after = max(1, round(options.seconds * rate))
         self._stream = DeviceStream(
@@ -124,10 +128,6 @@ class Session:
             f"{source} to {sink}: {channels} channels at {rate} Hz, blocks of {self.engine.block_size}"
         )
         self._stopping = threading.Event()
-
-    def set_levels(self, vocals: float, accompaniment: float) -> None:
-        self.levels = (vocals, accompaniment)
-        self.engine.set_levels(vocals=vocals, accompaniment=accompaniment)
 
     def start(self) -> None:
         """Raises DeviceError."""
@@ -157,7 +157,7 @@ class Session:
                 last_position, last_change_s = stats.position, time.monotonic()
             elif time.monotonic() - last_change_s > STALL_S:
                 return "lost"
-            display.show(stats, self.levels)
+            display.show(stats, self.controls)
         return "stopped"
 
     def budget(self) -> LatencyBudget:
@@ -190,6 +190,11 @@ class Session:
 
     def stats(self) -> Stats:
         return self.engine.stats()
+
+    def _turn(self, name: str = "", value: Value = "", source: str = "") -> None:
+        """[any] Every level at once: the callback's next block hears it."""
+        vocals, accompaniment = self.controls.levels()
+        self.engine.set_levels(vocals=vocals, accompaniment=accompaniment)
 
     def _record(self, mixture: Audio, vocals: Audio) -> None:
         if self.recorder:

@@ -58,11 +58,11 @@ class TestLevels:
         assert rig.port.stats().late_samples > 0
         assert not rig.output[1000 + max(RAMP, LATENCY + FADE + 64) :].any()
 
-    @pytest.mark.parametrize("level", [-0.01, 1.01, float("nan"), float("inf")])
-    def test_levels_beyond_0_to_1_are_refused(self, level):
+    @pytest.mark.parametrize("level", [-0.01, 4.01, float("nan"), float("inf")])
+    def test_levels_beyond_0_to_4_are_refused(self, level):
         port = Rig(noise(1, 1), noise(1, 1)).port
         for name in ("vocals_level", "accompaniment_level"):
-            with pytest.raises(ValueError, match="levels run from 0 to 1"):
+            with pytest.raises(ValueError, match="levels run from 0 to 4"):
                 setattr(port, name, level)
             assert getattr(port, name) == 1
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import stream.live
 import stream.render
+from stream.control.controls import Controls
 from stream.latency import LatencyBudget
 from stream.panel import LivePanel, StatusLines, decibels, meter, status_line, summary
 from stream.session import LiveOptions
@@ -62,6 +63,7 @@ def test_help_is_the_committed_one(module):
         (["--vocals", "1.5"], "--vocals is 1.5; a level is from 0"),
         (["--accompaniment", "-1"], "--accompaniment is -1"),
         (["--vocals", "nan"], "--vocals is nan"),
+        (["--gain", "13"], "--gain is 13 dB; it must be from -60 to 12"),
         (["--block-size", "0"], "--block-size is 0"),
         (["--channels", "0"], "--channels is 0"),
         (["--sample-rate", "7"], "--sample-rate is 7"),
@@ -99,7 +101,7 @@ def test_unknown_options_end_with_2(arguments, capsys):
     ],
 )
 def test_single_levels_go_before_the_mode(given, levels):
-    assert LiveOptions(**given).levels("karaoke") == levels
+    assert Controls(LiveOptions(**given).controls("karaoke")).levels() == levels
 
 
 def test_a_status_line_says_all():
@@ -123,7 +125,7 @@ def test_status_lines_come_by_audio_time_with_the_highest_peaks(capsys):
     for tenth in range(1, 50):
         peak = 0.5 if tenth == 3 else 0.001
         stats = replace(STATS, position=4_410 * tenth, peak_input=peak)
-        lines.show(stats, (0, 1))
+        lines.show(stats, Controls())
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2
     assert "in   -6.0 dB" in said[0]
@@ -133,7 +135,7 @@ def test_status_lines_come_by_audio_time_with_the_highest_peaks(capsys):
 def test_the_panel_shows_meters_levels_latency_and_trouble():
     paper = io.StringIO()
     panel = LivePanel(Console(file=paper, force_terminal=True, width=120, height=40), "title", BUDGET)
-    panel.show(STATS, (0.25, 1.0))
+    panel.show(STATS, Controls({"vocals": 0.25, "gain": 3.0}))
     panel.close()
     shown = paper.getvalue()
     for words in ("title", "25%", "95.1 ms", "slack 46.4", "9.0% of real time", "xruns 3", "separating", "█"):

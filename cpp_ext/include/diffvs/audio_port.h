@@ -130,7 +130,7 @@ public:
         return true;
     }
 
-    // [control] Targets, 0 to 1; the levels get there by their ramps. Before the first block: at once.
+    // [control] Targets, 1 is as it came; the levels get there by their ramps. Before the first block: at once.
     void set_vocals_level(float level) noexcept { vocals_level_.set(level); }
     void set_accompaniment_level(float level) noexcept { accompaniment_level_.set(level); }
     // [control] What plays when vocals are late: the mixture, or silence.
