@@ -12,6 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stream.control.companion import Companion
+from stream.control.options import add_control_options, companions, control_options
 from stream.control.parameters import MODES
 from stream.devices import DeviceError, describe, list_devices
 from stream.latency import SLACK_HOPS, LatencyBudget
@@ -49,7 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.list_devices:
             print(describe(list_devices()))
             return 0
-        return _play(_live_options(options), options.status)
+        given = vars(options).copy()
+        status_s = given.pop("status")
+        del given["list_devices"]
+        beside = companions(control_options(given))
+        try:
+            return _play(LiveOptions(**given), status_s, beside)
+        finally:
+            for companion in beside:
+                companion.close()
     except (DeviceError, ModelError, RecordError, ValueError) as error:
         print(f"stream.live: {error}", file=sys.stderr)
         return 2
@@ -57,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _play(options: LiveOptions, status_s: float | None) -> int:
+def _play(options: LiveOptions, status_s: float | None, beside: Sequence[Companion]) -> int:
     if status_s is not None and not status_s > 0:
         raise ValueError(f"--status is {status_s:g}; give the seconds between two lines")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -71,6 +81,8 @@ def _play(options: LiveOptions, status_s: float | None) -> int:
         session.start()
         budget = session.budget()
         _introduce(session, budget)
+        for companion in beside:
+            companion.start(session)
         display = _display(session, budget, status_s)
         try:
             end = session.run(display)
@@ -119,13 +131,6 @@ def _conclude(session: Session) -> None:
     sys.stdout.flush()
 
 
-def _live_options(options: argparse.Namespace) -> LiveOptions:
-    given = vars(options).copy()
-    for name in ("list_devices", "status"):
-        del given[name]
-    return LiveOptions(**given)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stream.live",
@@ -155,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument_group("model"),
         default_steps="the model's own number, or fewer when time is short",
     )
+
+    add_control_options(parser)
 
     timing = parser.add_argument_group("timing")
     hops = ", ".join(f"{name} {count}" for name, count in SLACK_HOPS.items())

@@ -23,6 +23,7 @@ from stream.panel import REFRESH_S, Display
 from stream.recorder import Recorder
 from stream.separator import Audio
 from stream.stats import Stats
+from stream.worker import Tap
 
 MODEL_RATE = 44_100  # Hz; at any other rate the vocals are resampled there and back
 RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40
@@ -103,7 +104,7 @@ class Session:
             wait=options.wait,
             slack_hops=SLACK_HOPS[options.latency],
             on_late=options.on_late,
-            tap=self._record if options.record else None,
+            tap=self._hand_out,
         )
         self.engine.prepare(options.block_size or separator.hop_length)
         # Where nothing is separated, karaoke would be silence.
@@ -127,6 +128,7 @@ class Session:
         self.title = (
             f"{source} to {sink}: {channels} channels at {rate} Hz, blocks of {self.engine.block_size}"
         )
+        self.taps: tuple[Tap, ...] = (self.recorder.tap,) if self.recorder else ()
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -196,9 +198,10 @@ class Session:
         vocals, accompaniment = self.controls.levels()
         self.engine.set_levels(vocals=vocals, accompaniment=accompaniment)
 
-    def _record(self, mixture: Audio, vocals: Audio) -> None:
-        if self.recorder:
-            self.recorder.tap(mixture, vocals)
+    def _hand_out(self, mixture: Audio, vocals: Audio) -> None:
+        """[worker] A tap must not wait, and copies what it keeps."""
+        for tap in self.taps:
+            tap(mixture, vocals)
 
     def _play_out(self) -> None:
         """Waits for what the driver still has to play."""

@@ -33,7 +33,12 @@ GATES = {
     "pybind11": [],
     "jack": [],
 }
-COMMAND_LINES = {"devtools/commands.py", "diffvs/options.py", "stream/options.py"}  # of other files
+COMMAND_LINES = {
+    "devtools/commands.py",
+    "diffvs/options.py",
+    "stream/options.py",
+    "stream/control/options.py",
+}  # of other files
 
 
 def python_files(package: str) -> list[Path]:
