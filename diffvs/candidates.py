@@ -19,11 +19,12 @@ from pathlib import Path
 
 import torch
 
-from diffvs import checkpoint, report
+from diffvs import checkpoint
 from diffvs.config import PRESETS, CausalUNetConfig, ModelConfig
 from diffvs.curves import HEADINGS, History, read_history
 from diffvs.edm import Denoiser
-from diffvs.log import SCORES
+from diffvs.evaluation import report
+from diffvs.training.log import SCORES
 
 BEGIN, END = "<!-- candidates: begin -->", "<!-- candidates: end -->"
 COLUMNS = ("minutes", "hours heard", "parameters (M)", "GMAC/s", "vocals SDR (dB)", "accompaniment SDR (dB)")

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from diffvs import report
 from diffvs.checkpoint import CONFIG, FACTS, config_from_json
 from diffvs.cost import cost
-from diffvs.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES, read_rows
+from diffvs.evaluation import report
+from diffvs.training.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES, read_rows
 
 BEGIN, END = "<!-- runs: begin -->", "<!-- runs: end -->"
 POINTS = 400  # of a curve: more than the picture has pixels for

@@ -11,16 +11,17 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from diffvs import checkpoint, report
+from diffvs import checkpoint
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.validation import RAISED_DB
 from diffvs.device import choose_device, counting_number, positive_number
-from diffvs.embedding import Embed, load_mert
-from diffvs.evaluation import Method, baseline_methods, evaluate, model_method, table
-from diffvs.grid import settings
+from diffvs.evaluation import report
+from diffvs.evaluation.embedding import Embed, load_mert
+from diffvs.evaluation.grid import settings
+from diffvs.evaluation.methods import Method, baseline_methods, evaluate, model_method, table
+from diffvs.evaluation.report import ALL, Row
+from diffvs.evaluation.songs import count_songs
 from diffvs.machine import provenance
-from diffvs.report import ALL, Row
-from diffvs.songs import count_songs
 
 
 def checkpoint_names(folders: Sequence[Path]) -> list[str]:

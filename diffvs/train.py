@@ -19,18 +19,18 @@ from diffvs.checkpoint import FACTS
 from diffvs.data.cache import HeldOutError
 from diffvs.data.examples import Recipe
 from diffvs.data.loader import batches
-from diffvs.feed import Feed
 from diffvs.machine import provenance
-from diffvs.options import configurations, parser
-from diffvs.overfit import BatchValidator, repeated
-from diffvs.plan import Hours, data_hours, describe
-from diffvs.processes import Processes, ToldError, join
-from diffvs.run import Run, TrainingError, Validate
-from diffvs.screen import Screen
-from diffvs.state import SaveError
-from diffvs.stop import Stop
-from diffvs.trainer import TrainConfig, Trainer
-from diffvs.validation import SongValidator
+from diffvs.training.feed import Feed
+from diffvs.training.options import configurations, parser
+from diffvs.training.overfit import BatchValidator, repeated
+from diffvs.training.plan import Hours, data_hours, describe
+from diffvs.training.processes import Processes, ToldError, join
+from diffvs.training.run import Run, TrainingError, Validate
+from diffvs.training.screen import Screen
+from diffvs.training.state import SaveError
+from diffvs.training.stop import Stop
+from diffvs.training.trainer import TrainConfig, Trainer
+from diffvs.training.validation import SongValidator
 
 logger = logging.getLogger(__name__)
 

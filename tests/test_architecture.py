@@ -35,7 +35,7 @@ GATES = {
 }
 COMMAND_LINES = {
     "devtools/commands.py",
-    "diffvs/options.py",
+    "diffvs/training/options.py",
     "stream/options.py",
     "stream/control/options.py",
 }  # of other files

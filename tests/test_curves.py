@@ -8,7 +8,7 @@ import pytest
 from diffvs import curves
 from diffvs.checkpoint import save
 from diffvs.config import PRESETS
-from diffvs.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES
+from diffvs.training.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES
 
 PAGE = "before\n<!-- runs: begin -->\nold\n<!-- runs: end -->\nafter\n"
 
@@ -68,8 +68,8 @@ def test_it_writes_between_the_markers_and_a_picture_beside(run, tmp_path, capsy
     page.write_text(PAGE)
     assert curves.main([str(run), "--write", str(page)]) == 0
     text = page.read_text()
-    assert text.startswith("before\n<!-- runs: begin -->\nWritten by `python -m diffvs.curves first`")
-    assert text.endswith("![Loss and SDR](page.png)\n<!-- runs: end -->\nafter\n")
+    assert text.startswith("before\n<!-- runs: begin -->\n\nWritten by `python -m diffvs.curves first`")
+    assert text.endswith("![Loss and SDR](page.png)\n\n<!-- runs: end -->\nafter\n")
     assert "old" not in text
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
     assert curves.main([str(run), "--write", str(page)]) == 0

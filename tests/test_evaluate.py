@@ -11,17 +11,19 @@ import torch
 from data_files import tone
 from denoisers import awake
 
-from diffvs import checkpoint, embedding, evaluate, evaluation
-from diffvs.baselines import BASELINES, centre_mask, ideal_ratio_mask, mixture_itself
+from diffvs import checkpoint, evaluate
 from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.cache import Cache, Entry
 from diffvs.edm import karras_sigmas
-from diffvs.grid import settings
-from diffvs.metrics import score
-from diffvs.report import ALL, BEGIN, END, HEADINGS, columns, comma_separated, parts, replace_block
+from diffvs.evaluation import embedding
+from diffvs.evaluation import methods as compared
+from diffvs.evaluation.baselines import BASELINES, centre_mask, ideal_ratio_mask, mixture_itself
+from diffvs.evaluation.grid import settings
+from diffvs.evaluation.metrics import score
+from diffvs.evaluation.report import ALL, BEGIN, END, HEADINGS, columns, comma_separated, parts, replace_block
+from diffvs.evaluation.songs import SongsError, count_songs, open_songs
 from diffvs.sampling import default_sigmas, separate
-from diffvs.songs import SongsError, count_songs, open_songs
 
 TINY = PRESETS["tiny"]
 DECIBELS = 0.01
@@ -181,7 +183,7 @@ def test_a_table_of_methods_levels_and_targets(songs, model, tmp_path, capsys):
 def test_a_model_is_heard_as_it_separates(songs):
     denoiser, song = awake(TINY), next(open_songs(songs, (0.0,)))
     (setting,) = settings("m", TINY, steps=[2])
-    vocals, accompaniment = evaluation.model_method(denoiser, setting).separate(song, lambda done: None)
+    vocals, accompaniment = compared.model_method(denoiser, setting).separate(song, lambda done: None)
     expected = separate(denoiser, torch.from_numpy(song.mixture), default_sigmas(denoiser, 2))
     torch.testing.assert_close(vocals, expected)
     torch.testing.assert_close(accompaniment, torch.from_numpy(song.mixture) - expected)
@@ -189,9 +191,9 @@ def test_a_model_is_heard_as_it_separates(songs):
 
 def measured(data, **more):
     """Rows of the mixture itself as an estimate of the vocals: over all songs, then by song."""
-    methods = evaluation.baseline_methods()[:1]
-    evaluation.evaluate(methods, data, **more)
-    return [row for row in evaluation.table(methods, draws=50) if row.target == "vocals"]
+    methods = compared.baseline_methods()[:1]
+    compared.evaluate(methods, data, **more)
+    return [row for row in compared.table(methods, draws=50) if row.target == "vocals"]
 
 
 def test_figures_are_those_of_the_metrics(songs):

@@ -6,8 +6,8 @@ from denoisers import image
 
 from diffvs.config import PRESETS
 from diffvs.edm import loss_weight
-from diffvs.losses import QUIET_LOUDNESS, SETTLING_FRAMES, training_loss
 from diffvs.spectrum import expand
+from diffvs.training.losses import QUIET_LOUDNESS, SETTLING_FRAMES, training_loss
 
 TINY_MODEL, WINDOW = PRESETS["tiny"], PRESETS["tiny-window"]
 AT_MAX = TINY_MODEL.edm.sigma_max

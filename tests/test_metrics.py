@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffvs import perceptual
-from diffvs.metrics import (
+from diffvs.evaluation import perceptual
+from diffvs.evaluation.metrics import (
     Scores,
     Seconds,
     aggregate,
@@ -19,7 +19,7 @@ from diffvs.metrics import (
     nanmedian,
     score,
 )
-from diffvs.perceptual import RESOLUTIONS, log_wmse, spectral_loss, spectral_sums
+from diffvs.evaluation.perceptual import RESOLUTIONS, log_wmse, spectral_loss, spectral_sums
 
 RATE = 2_000  # for everything but logWMSE: a second of it is quick
 FULL_RATE = 44_100

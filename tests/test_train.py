@@ -14,12 +14,12 @@ import soundfile
 import torch
 from train_rig import TINY, batch, broken, log_rows, numbered, training_cache
 
-import diffvs.run
 import diffvs.train
+import diffvs.training.run
 from diffvs import checkpoint
-from diffvs.options import parser
-from diffvs.state import SaveError
-from diffvs.trainer import Trainer
+from diffvs.training.options import parser
+from diffvs.training.state import SaveError
+from diffvs.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 LEARNED_DB = 2.0  # an untrained network scores 0, this one 3 after 25 steps
@@ -148,7 +148,7 @@ def test_what_changed_since_the_last_time_is_said(train, capsys):
 def test_a_second_signal_ends_at_once():
     code = """
 import os, signal, time
-from diffvs import stop
+from diffvs.training import stop
 stop.ONE_WISH_S = 0.1
 with stop.Stop() as wish:
     os.kill(os.getpid(), signal.SIGINT)
@@ -230,7 +230,7 @@ def test_a_bad_batch_is_named_kept_and_passed_over(train, tmp_path, caplog):
 
 
 def test_too_many_bad_batches_end_the_run(train, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(diffvs.run, "BAD_IN_A_ROW", 3)
+    monkeypatch.setattr(diffvs.training.run, "BAD_IN_A_ROW", 3)
     assert train("--steps", 1) == 0
     before = (tmp_path / "run" / "trainer.pt").read_bytes()
     assert train("--steps", 100, make=broken) == 2
@@ -254,7 +254,7 @@ def test_batches_that_cannot_be_made_are_passed_over(train, tmp_path, caplog):
 
 
 def test_without_any_batch_the_run_ends_saved(train, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(diffvs.run, "BAD_IN_A_ROW", 3)
+    monkeypatch.setattr(diffvs.training.run, "BAD_IN_A_ROW", 3)
 
     def make(number):
         if number > 0:
@@ -293,22 +293,22 @@ def test_a_validation_that_fails_costs_nothing_but_itself(train, tmp_path, monke
     def failing(*_):
         raise OSError("unreadable song")
 
-    monkeypatch.setattr("diffvs.validation.open_songs", failing)
+    monkeypatch.setattr("diffvs.training.validation.open_songs", failing)
     assert train("--steps", 2, "--validate-minutes", 1e-9) == 0
     assert "validation at step 1 failed: unreadable song" in caplog.text
     assert len(log_rows(tmp_path / "run")) == 2
 
 
 def test_a_signal_breaks_off_a_validation(train, tmp_path, monkeypatch):
-    import diffvs.validation
+    import diffvs.training.validation
 
-    separate = diffvs.validation.separate
+    separate = diffvs.training.validation.separate
 
     def signalled(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
         return separate(*arguments)
 
-    monkeypatch.setattr(diffvs.validation, "separate", signalled)
+    monkeypatch.setattr(diffvs.training.validation, "separate", signalled)
     assert train("--steps", 9, "--validate-minutes", 1e-9) == 0
     assert checkpoint.load(tmp_path / "run")[1]["step"] == 1
     assert log_rows(tmp_path / "run", "validation.csv") == []

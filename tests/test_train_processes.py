@@ -14,13 +14,13 @@ from torch import multiprocessing
 from train_rig import TINY, batch, broken
 
 from diffvs.data.loader import Batch
-from diffvs.feed import Feed
-from diffvs.processes import join
-from diffvs.run import Rhythm, Run, TrainingError
-from diffvs.screen import Screen
-from diffvs.state import STATE
-from diffvs.stop import Stop
-from diffvs.trainer import TrainConfig, Trainer
+from diffvs.training.feed import Feed
+from diffvs.training.processes import join
+from diffvs.training.run import Rhythm, Run, TrainingError
+from diffvs.training.screen import Screen
+from diffvs.training.state import STATE
+from diffvs.training.stop import Stop
+from diffvs.training.trainer import TrainConfig, Trainer
 
 CONFIG = TrainConfig(batch_size=4, steps=4, warmup_steps=2)
 SAMPLER = TrainConfig(batch_size=4, steps=2, warmup_steps=2, finetune_sampler=2)

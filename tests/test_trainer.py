@@ -10,11 +10,11 @@ from train_rig import TINY, batch, broken
 
 from diffvs import checkpoint
 from diffvs.config import PRESETS
-from diffvs.objective import Objective
-from diffvs.processes import Processes
 from diffvs.sampling import StreamingSampler, default_sigmas, frame_noise
-from diffvs.state import STATE, SaveError
-from diffvs.trainer import TrainConfig, Trainer
+from diffvs.training.objective import Objective
+from diffvs.training.processes import Processes
+from diffvs.training.state import STATE, SaveError
+from diffvs.training.trainer import TrainConfig, Trainer
 
 CONFIG = TrainConfig(batch_size=4, steps=8, warmup_steps=2)
 # float32 sums in another order: streaming state against whole sequences

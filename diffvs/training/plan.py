@@ -13,7 +13,7 @@ from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.cache import Cache
 from diffvs.data.examples import Recipe
 from diffvs.data.library import Library
-from diffvs.trainer import TrainConfig
+from diffvs.training.trainer import TrainConfig
 
 # Split and role, then collection; in hours.
 Hours = dict[str, dict[str, float]]

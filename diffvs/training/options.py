@@ -12,10 +12,10 @@ import torch
 
 from diffvs.checkpoint import CONFIG, WEIGHTS, config_from_json, load
 from diffvs.config import PRESETS, EdmConfig, ModelConfig
-from diffvs.losses import SETTLING_FRAMES
-from diffvs.run import Rhythm
-from diffvs.state import STATE
-from diffvs.trainer import TrainConfig
+from diffvs.training.losses import SETTLING_FRAMES
+from diffvs.training.run import Rhythm
+from diffvs.training.state import STATE
+from diffvs.training.trainer import TrainConfig
 
 EDM_OPTIONS = {
     "share_at_max": "share of the examples at sigma_max, where samplers start; 1 trains one evaluation only",

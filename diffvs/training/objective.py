@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from diffvs.edm import Denoiser, draw_sigmas, heun, karras_sigmas
-from diffvs.losses import Losses, training_loss
 from diffvs.spectrum import analyse, level
+from diffvs.training.losses import Losses, training_loss
 
 SamplerGradient = Literal["all", "last"]
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffvs.data.loader import Batch
-from diffvs.trainer import Step, Trainer
+from diffvs.training.trainer import Step, Trainer
 
 KEPT = 20  # files; what goes wrong more often goes wrong in the same way
 

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from diffvs.data.audio import Audio
 from diffvs.edm import Denoiser
+from diffvs.evaluation.songs import open_songs
 from diffvs.sampling import default_sigmas, separate
-from diffvs.songs import open_songs
 
 
 class Score(NamedTuple):

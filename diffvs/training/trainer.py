@@ -19,9 +19,9 @@ from diffvs import checkpoint
 from diffvs.config import ModelConfig
 from diffvs.data.loader import Batch
 from diffvs.edm import Denoiser
-from diffvs.objective import Objective, SamplerGradient
-from diffvs.processes import Processes
-from diffvs.state import STATE, read_state, saving, unreadable
+from diffvs.training.objective import Objective, SamplerGradient
+from diffvs.training.processes import Processes
+from diffvs.training.state import STATE, read_state, saving, unreadable
 
 COUNTERS = ("step", "seconds_heard", "seconds_trained", "skipped")
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from diffvs.perceptual import log_wmse, spectral_loss, spectral_sums
+from diffvs.evaluation.perceptual import log_wmse, spectral_loss, spectral_sums
 
 SILENCE_DB = -60.0  # RMS of a second, relative to full scale, below which nobody is said to sing
 

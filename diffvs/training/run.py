@@ -13,18 +13,18 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from diffvs.bad_batches import blamed, keep_bad, tried_examples
 from diffvs.checkpoint import FACTS
 from diffvs.data.loader import Batch
 from diffvs.edm import Denoiser
-from diffvs.feed import Feed
-from diffvs.log import RunLog
-from diffvs.processes import is_lost_peer
-from diffvs.screen import Screen
-from diffvs.state import SaveError, first_line
-from diffvs.stop import Stop, StoppedError
-from diffvs.trainer import Step, Trainer
-from diffvs.validation import Score
+from diffvs.training.bad_batches import blamed, keep_bad, tried_examples
+from diffvs.training.feed import Feed
+from diffvs.training.log import RunLog
+from diffvs.training.processes import is_lost_peer
+from diffvs.training.screen import Screen
+from diffvs.training.state import SaveError, first_line
+from diffvs.training.stop import Stop, StoppedError
+from diffvs.training.trainer import Step, Trainer
+from diffvs.training.validation import Score
 
 logger = logging.getLogger(__name__)
 

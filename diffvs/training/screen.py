@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from diffvs.trainer import Trainer
+from diffvs.training.trainer import Trainer
 
 PLAIN_LINES_S = 30.0  # between two lines where there is no terminal to draw a bar in
 

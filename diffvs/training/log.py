@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffvs.trainer import Step, Trainer
-from diffvs.validation import Score
+from diffvs.training.trainer import Step, Trainer
+from diffvs.training.validation import Score
 
 logger = logging.getLogger(__name__)
 

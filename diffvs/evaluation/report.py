@@ -17,8 +17,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from diffvs.grid import Setting
-from diffvs.metrics import Interval, Scores
+from diffvs.evaluation.grid import Setting
+from diffvs.evaluation.metrics import Interval, Scores
 
 ALL = "all"
 BEGIN, END = "<!-- begin evaluation -->", "<!-- end evaluation -->"

@@ -13,16 +13,16 @@ from rich.markup import escape
 from rich.progress import Progress
 from torch import Tensor
 
-from diffvs.baselines import BASELINES
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.validation import RAISED_DB, ValidationSong
 from diffvs.edm import Denoiser
-from diffvs.embedding import Embed, embedding_mse
-from diffvs.grid import Setting
-from diffvs.metrics import Seconds, aggregate, bootstrap, framed_together, measure, nanmedian
-from diffvs.report import ALL, Row
+from diffvs.evaluation.baselines import BASELINES
+from diffvs.evaluation.embedding import Embed, embedding_mse
+from diffvs.evaluation.grid import Setting
+from diffvs.evaluation.metrics import Seconds, aggregate, bootstrap, framed_together, measure, nanmedian
+from diffvs.evaluation.report import ALL, Row
+from diffvs.evaluation.songs import count_songs, open_songs
 from diffvs.sampling import separate
-from diffvs.songs import count_songs, open_songs
 
 TARGETS = ("vocals", "accompaniment")
 # (song, told of the samples done) -> estimates of TARGETS

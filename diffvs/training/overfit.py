@@ -13,10 +13,10 @@ from torch import Tensor
 
 from diffvs.data.loader import Batch
 from diffvs.edm import Denoiser
-from diffvs.losses import SETTLING_FRAMES
-from diffvs.objective import Objective
 from diffvs.spectrum import expand
-from diffvs.validation import Score
+from diffvs.training.losses import SETTLING_FRAMES
+from diffvs.training.objective import Objective
+from diffvs.training.validation import Score
 
 
 def repeated(kept: Sequence[Batch], first: int) -> Iterator[Batch]:

@@ -1,0 +1,59 @@
+"""Candidates are trained once each, in processes of their own, and become a table of what they learned."""
+
+from dataclasses import replace
+
+import pytest
+from train_rig import TINY, training_cache
+
+from diffvs import candidates
+from diffvs.config import PRESETS
+from diffvs.cost import cost
+
+PAGE = f"before\n{candidates.BEGIN}\nold\n{candidates.END}\n"
+
+
+def test_candidates_differ_and_may_all_run_live():
+    models = candidates.candidates()
+    assert len(models) >= 6
+    assert models["live"][1] == PRESETS["live"]
+    assert len({repr(replace(model, name="")) for _, model in models.values()}) == len(models)
+    for _, model in models.values():
+        assert cost(model).macs_per_second <= 3e9
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Two candidates that learn in no time."""
+    shorter = replace(TINY, segment_frames=24)
+    found = {
+        "small one": ("less", replace(TINY, name="small one")),
+        "b/2": ("more", replace(shorter, name="b/2")),
+    }
+    monkeypatch.setattr(candidates, "candidates", lambda: found)
+    return found
+
+
+@pytest.mark.slow
+def test_they_are_trained_once_and_compared(few, tmp_path, capsys):
+    cache, out, page = training_cache(tmp_path / "cache"), tmp_path / "runs", tmp_path / "page.md"
+    page.write_text(PAGE)
+    options = ["--data", str(cache), "--out", str(out), "--minutes", "0.005", "--write", str(page)]
+    assert candidates.main([*options, "--at-once", "2"]) == 0
+    text = page.read_text()
+    assert "| small one | less |" in text
+    assert "| b/2 | more |" in text
+    assert "old" not in text
+    assert {folder.name for folder in out.iterdir()} == {"small-one", "b-2"}
+    capsys.readouterr()
+    assert candidates.main(options) == 0
+    assert "training for" not in capsys.readouterr().out
+    assert page.read_text() == text
+
+
+def test_a_candidate_that_cannot_be_trained_is_said(few, tmp_path, capsys):
+    options = ["--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "runs"), "--minutes", "1"]
+    few.pop("b/2")
+    assert candidates.main(options) == 2
+    said = capsys.readouterr()
+    assert "small one: failed with 2, see" in said.out
+    assert "no candidate in" in said.err
