@@ -22,7 +22,7 @@ from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
 from stream.recorder import Recorder
 from stream.separator import Audio
-from stream.stats import Stats
+from stream.stats import PeakReaders, Stats
 from stream.worker import Tap
 
 MODEL_RATE = 44_100  # Hz; at any other rate the vocals are resampled there and back
@@ -107,6 +107,7 @@ class Session:
             tap=self._hand_out,
         )
         self.engine.prepare(options.block_size or separator.hop_length)
+        self._peaks = PeakReaders(self.engine.stats)
         # Where nothing is separated, karaoke would be silence.
         self.controls = Controls(options.controls("mix" if self.without_model else "karaoke"))
         self.controls.subscribe(self._turn)
@@ -149,7 +150,7 @@ class Session:
         last_position, last_change_s = -1, time.monotonic()
         while not self._stopping.wait(REFRESH_S):
             active = self._stream.active  # asked first: it ends only after `finished` is set
-            stats = self.engine.stats()
+            stats = self.stats()
             if stats.finished:
                 self._play_out()
                 return "finished"
@@ -165,10 +166,10 @@ class Session:
     def budget(self) -> LatencyBudget:
         """The engine's budget with what the device adds, as known once it runs."""
         waited_until_s = time.monotonic() + 0.5
-        stats = self.engine.stats()
+        stats = self.stats("budget")
         while stats.position == 0 and time.monotonic() < waited_until_s:
             time.sleep(0.01)
-            stats = self.engine.stats()
+            stats = self.stats("budget")
         rate, block = stats.sample_rate, self.engine.block_size
         in_s, out_s = self._stream.latency_s
         # The driver's report for a block includes the block itself, which has a line of its own.
@@ -190,8 +191,9 @@ class Session:
             self.recorder.close()
         return clean
 
-    def stats(self) -> Stats:
-        return self.engine.stats()
+    def stats(self, reader: str = "panel") -> Stats:
+        """A snapshot; its peaks are those since the last one of the same reader."""
+        return self._peaks.read(reader)
 
     def _turn(self, name: str = "", value: Value = "", source: str = "") -> None:
         """[any] Every level at once: the callback's next block hears it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -58,6 +60,30 @@ class Stats:
     @property
     def seconds(self) -> float:
         return self.position / self.sample_rate
+
+
+class PeakReaders:
+    """The port forgets its peaks at every look; here each of several readers sees those since its own last."""
+
+    def __init__(self, look: Callable[[], Stats]):
+        self._look = look
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[float, float, float]] = {}
+
+    def read(self, reader: str) -> Stats:
+        """[control] A snapshot, its peaks those since this reader's last; a first one begins the counting."""
+        with self._lock:
+            stats = self._look()
+            self._held.setdefault(reader, (0.0, 0.0, 0.0))
+            for name, (source, output, vocals) in self._held.items():
+                self._held[name] = (
+                    max(source, stats.peak_input),
+                    max(output, stats.peak_output),
+                    max(vocals, stats.peak_vocals),
+                )
+            source, output, vocals = self._held[reader]
+            self._held[reader] = (0.0, 0.0, 0.0)
+        return replace(stats, peak_input=source, peak_output=output, peak_vocals=vocals)
 
 
 class HopTimer:
