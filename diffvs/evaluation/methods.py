@@ -16,6 +16,7 @@ from torch import Tensor
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.validation import RAISED_DB, ValidationSong
 from diffvs.edm import Denoiser
+from diffvs.evaluation import spleeter
 from diffvs.evaluation.baselines import BASELINES
 from diffvs.evaluation.embedding import Embed, embedding_mse
 from diffvs.evaluation.grid import Setting
@@ -86,6 +87,18 @@ def baseline_methods() -> list[Method]:
         return Method(name, run)
 
     return [method(name) for name in BASELINES]
+
+
+def spleeter_method(run: tuple[spleeter.Network, spleeter.Network], block: int) -> Method:
+    """The peer, in blocks of so many frames."""
+
+    def separate_song(song: ValidationSong, told: Callable[[int], None]) -> tuple[Tensor, Tensor]:
+        mixture = torch.from_numpy(song.mixture)
+        with torch.inference_mode():
+            vocals = spleeter.separate(run, mixture, block, told=told)
+        return vocals, mixture - vocals
+
+    return Method(f"Spleeter, {1_000 * spleeter.latency(block) / SAMPLE_RATE:.0f} ms", separate_song)
 
 
 def model_method(denoiser: Denoiser, setting: Setting) -> Method:
