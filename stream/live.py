@@ -13,8 +13,10 @@ from pathlib import Path
 from rich.console import Console
 
 from stream.control.companion import Companion
+from stream.control.memory import starting_values
 from stream.control.options import add_control_options, companions, control_options
 from stream.control.parameters import MODES
+from stream.control.settings import Settings
 from stream.devices import DeviceError, describe, list_devices
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.load import NO_MODEL
@@ -46,17 +48,20 @@ input is played at the same delay.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     try:
-        if options.list_devices:
+        if parsed.list_devices:
             print(describe(list_devices()))
             return 0
-        given = vars(options).copy()
+        given = vars(parsed).copy()
         status_s = given.pop("status")
         del given["list_devices"]
-        beside = companions(control_options(given))
+        control = control_options(given)
+        settings = Settings.load(control.config)
+        options = LiveOptions(**given, start=starting_values(settings, control.preset))
+        beside = companions(control, settings)
         try:
-            return _play(LiveOptions(**given), status_s, beside)
+            return _play(options, status_s, beside)
         finally:
             for companion in beside:
                 companion.close()
@@ -152,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     devices.add_argument("--channels", type=int, metavar="N", help="default: 2, or 1 where there is only one")
 
     sound = parser.add_argument_group("sound")
-    sound.add_argument("--mode", choices=list(MODES), help="shorthand for both levels (default: karaoke)")
+    sound.add_argument("--mode", choices=list(MODES), help="shorthand for both levels (at first: karaoke)")
     sound.add_argument("--vocals", type=float, metavar="LEVEL", help="0 to 1")
     sound.add_argument("--accompaniment", type=float, metavar="LEVEL", help="0 to 1")
     sound.add_argument("--gain", type=float, metavar="DB", help="of the output, -60 to 12 (default: 0)")

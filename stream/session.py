@@ -9,12 +9,14 @@ import dataclasses
 import os
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from stream.control.controls import Controls
-from stream.control.parameters import PARAMETERS, Value
+from stream.control.memory import after
+from stream.control.parameters import AUTO, PARAMETERS, Value
 from stream.devices import Device, DeviceStream, accepts, find_device
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS, LatencyBudget
@@ -51,6 +53,7 @@ class LiveOptions:
     accompaniment: float | None = None
     mode: str | None = None
     gain: float | None = None
+    start: Mapping[str, Value] = field(default_factory=dict)  # a preset, or how the last session ended
     on_late: str = "dry"
     latency: str = "normal"
     wait: bool = False
@@ -78,11 +81,12 @@ class LiveOptions:
             )
 
     def controls(self, default_mode: str) -> dict[str, Value]:
-        """Where the controls stand at the start: single levels go before the mode."""
-        given = {name: getattr(self, name) for name in ("vocals", "accompaniment", "gain")}
-        return {"mode": self.mode or default_mode} | {
-            name: value for name, value in given.items() if value is not None
-        }
+        """Where the controls stand at the start: options go before `start`, single levels before the mode."""
+        given = {name: getattr(self, name) for name in ("mode", "vocals", "accompaniment", "gain")}
+        if self.steps is not None:
+            given["steps"] = str(self.steps) if str(self.steps) in PARAMETERS["steps"].choices else AUTO
+        given = {name: value for name, value in given.items() if value is not None}
+        return after({"mode": default_mode, **self.start}, given)
 
 
 class Session:
@@ -108,8 +112,9 @@ class Session:
         )
         self.engine.prepare(options.block_size or separator.hop_length)
         self._peaks = PeakReaders(self.engine.stats)
-        # Where nothing is separated, karaoke would be silence.
-        self.controls = Controls(options.controls("mix" if self.without_model else "karaoke"))
+        if self.without_model:
+            options = dataclasses.replace(options, start={"mode": "mix"})  # karaoke would be silence
+        self.controls = Controls(options.controls("karaoke"))
         self.controls.subscribe(self._turn)
         self._turn()
         if options.seconds:

@@ -71,6 +71,7 @@ class App:
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "100",
             "OMP_NUM_THREADS": "1",
+            "DIFFVS_CONFIG": os.environ["DIFFVS_CONFIG"],  # this test's own
         }
         self._processes: list[subprocess.Popen[str]] = []
 
