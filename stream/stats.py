@@ -63,7 +63,7 @@ class Stats:
 
 
 class PeakReaders:
-    """The port forgets its peaks at every look; here each of several readers sees those since its own last."""
+    """The port forgets its peaks at every look; here each reader sees those since its own last."""
 
     def __init__(self, look: Callable[[], Stats]):
         self._look = look
