@@ -37,6 +37,9 @@ class ChannelPairs:
     def status(self) -> str:
         return self._separators[0].status
 
+    def set_steps(self, steps: int | None) -> bool:
+        return all([separator.set_steps(steps) for separator in self._separators])
+
     def prepare(self, max_hops: int) -> None:
         samples = max_hops * self.hop_length
         self._pair = np.empty((samples, 2), np.float32)

@@ -28,6 +28,7 @@ class RunOptions:
     steps: int | None = None  # of the sampler; None is the model's own number
     threads: int = 1
     live: bool = False  # without `steps`, make fewer when time is short
+    most_steps: int = 0  # can be chosen while it runs
 
     def __post_init__(self) -> None:
         for name in ("steps", "threads"):
@@ -71,5 +72,10 @@ def _maker(model: str, sample_rate: int | None, channels: int, run: RunOptions) 
         raise ModelError(f"{NO_RUNTIME} ({error})") from error
     share = LIVE_SHARE / ((channels + 1) // 2) if run.live else 0.0  # the pairs are separated in turn
     return lambda: load(
-        Path(model), provider=run.provider, steps=run.steps, threads=run.threads, live_share=share
+        Path(model),
+        provider=run.provider,
+        steps=run.steps,
+        threads=run.threads,
+        live_share=share,
+        most_steps=run.most_steps,
     )

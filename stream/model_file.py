@@ -15,12 +15,18 @@ TRUSTED = ("cpu",)  # providers that need no proof: the model was exported on on
 
 
 def load(
-    path: Path, *, provider: str = "auto", steps: int | None = None, threads: int = 1, live_share: float = 0.0
+    path: Path,
+    *,
+    provider: str = "auto",
+    steps: int | None = None,
+    threads: int = 1,
+    live_share: float = 0.0,
+    most_steps: int = 0,
 ) -> DiffusionSeparator | WindowSeparator:
     """Raises ModelError.
 
     Without `steps` it makes the model's own number of them; with a `live_share` of real time to spend, fewer
-    when time is short.
+    when time is short. Up to `most_steps` can be chosen later.
     """
     model = OnnxModel(path, provider=provider, threads=threads)
     if model.provider not in TRUSTED:
@@ -28,4 +34,4 @@ def load(
     spec, anytime = model.spec, None
     if live_share and steps is None and spec.steps > 1:
         anytime = Anytime(2 * spec.steps - 1, hop_s=spec.hop_length / spec.sample_rate, share=live_share)
-    return make_separator(model, steps=steps, anytime=anytime)
+    return make_separator(model, steps=steps, anytime=anytime, most_steps=most_steps)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,10 +29,11 @@ WRITE_ERRORS = (OSError, soundfile.SoundFileError, AssertionError)
 
 
 class RecordError(Exception):
-    """A recording that cannot begin; the text says why."""
+    """A recording that cannot begin; the text says why and what to do."""
 
 
 class _Stretch(NamedTuple):
+    split: bool  # begins new files
     lost: int  # samples before it that found no room in the queue
     mixture: Audio
     vocals: Audio
@@ -40,10 +42,21 @@ class _Stretch(NamedTuple):
 class Recorder:
     """Two float WAV files in `folder`: vocals.wav and accompaniment.wav, numbered if these exist.
 
-    [worker] tap()   [control] the rest
+    It goes on in new files, without losing a sample, after every `split_s` seconds, at each split(), and
+    where a file would grow beyond `max_bytes`.
+
+    [worker] tap()   [any] split()   [control] the rest
     """
 
-    def __init__(self, folder: Path, *, sample_rate: int, channels: int, max_bytes: int = WAV_BYTES):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        sample_rate: int,
+        channels: int,
+        split_s: float | None = None,
+        max_bytes: int = WAV_BYTES,
+    ):
         self.error = ""  # why the recording ended early
         self.samples = 0  # safe in the files
         self.lost_samples = 0  # found no room in the queue; silence stands for them
@@ -52,13 +65,18 @@ class Recorder:
         self._sample_rate = sample_rate
         self._channels = channels
         self._most_samples = max_bytes // (4 * channels)
+        if split_s is not None:
+            self._most_samples = min(self._most_samples, max(1, round(split_s * sample_rate)))
+        self._split = False
         self._queue: queue.Queue[_Stretch | None] = queue.Queue(QUEUED)
         self._lost = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._next_files()
         except WRITE_ERRORS as error:
-            raise RecordError(f"cannot record into {folder}: {error}") from error
+            raise RecordError(
+                f"cannot record into {folder}: {error}; give another folder with --record"
+            ) from error
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -67,11 +85,16 @@ class Recorder:
         if self.error:
             return
         try:
-            self._queue.put_nowait(_Stretch(self._lost, mixture.copy(), vocals.copy()))
+            self._queue.put_nowait(_Stretch(self._split, self._lost, mixture.copy(), vocals.copy()))
             self._lost = 0
+            self._split = False
         except queue.Full:
             self._lost += len(mixture)
             self.lost_samples += len(mixture)
+
+    def split(self) -> None:
+        """What is tapped from now on goes to new files."""
+        self._split = True
 
     def close(self) -> None:
         """Writes what is waiting; files of nothing are removed. Gives up on a disk that hangs."""
@@ -110,17 +133,28 @@ class Recorder:
         return stretches, True
 
     def _append(self, stretches: list[_Stretch]) -> None:
-        if not stretches:
-            return
+        begins = [index for index, stretch in enumerate(stretches) if stretch.split]
+        for begin, end in pairwise([0, *begins, len(stretches)]):
+            if begin in begins and self._in_files:
+                self._next_files()
+            self._write(stretches[begin:end])
+
+    def _write(self, stretches: list[_Stretch]) -> None:
         gap = np.zeros((0, self._channels), np.float32)
         pieces_m, pieces_v = [gap], [gap]
-        for lost, mixture, vocals in stretches:
+        for _, lost, mixture, vocals in stretches:
             silence = np.zeros((lost, self._channels), np.float32)
             pieces_m += [silence, mixture]
             pieces_v += [silence, vocals]
         mixture, vocals = np.concatenate(pieces_m), np.concatenate(pieces_v)
-        if self._in_files + len(mixture) > self._most_samples:
-            self._next_files()
+        while len(mixture):
+            if self._in_files >= self._most_samples:
+                self._next_files()
+            fits = min(len(mixture), self._most_samples - self._in_files)
+            self._extend(mixture[:fits], vocals[:fits])
+            mixture, vocals = mixture[fits:], vocals[fits:]
+
+    def _extend(self, mixture: Audio, vocals: Audio) -> None:
         for path, audio in zip(self.paths[-2:], (vocals, mixture - vocals), strict=True):
             with soundfile.SoundFile(path, "r+") as file:
                 file.seek(0, soundfile.SEEK_END)

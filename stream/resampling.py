@@ -42,6 +42,9 @@ class ResampledSeparator:
     def status(self) -> str:
         return self._separator.status
 
+    def set_steps(self, steps: int | None) -> bool:
+        return self._separator.set_steps(steps)
+
     def prepare(self, max_hops: int) -> None:
         self._max_hops = max_hops
         self._separator.prepare(max_hops)

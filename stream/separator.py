@@ -35,6 +35,11 @@ class Separator(Protocol):
     def status(self) -> str:
         """What separates, where, and how well at present; for people. [any]"""
 
+    def set_steps(self, steps: int | None) -> bool:
+        """From the next hops on so many steps of the sampler; None is the model's own number, or fewer when
+        time is short. False, and no change, where there is nothing to choose. [any]
+        """
+
     def prepare(self, max_hops: int) -> None:
         """Allocates for up to max_hops hops per call of process."""
 
@@ -65,6 +70,9 @@ class IdentitySeparator:
         self._analysis = cpp_ext.StftAnalysis(n_fft, hop_length, channels, window)
         self._synthesis = cpp_ext.StftSynthesis(n_fft, hop_length, channels, window, window)
         self._n_bins = n_fft // 2 + 1
+
+    def set_steps(self, steps: int | None) -> bool:
+        return steps is None
 
     def prepare(self, max_hops: int) -> None:
         self._spectra = np.empty((max_hops, self.channels, self._n_bins), np.complex64)

@@ -14,7 +14,8 @@ from stream.anytime import Anytime
 from stream.diffusion import describe
 from stream.fifo import SampleFifo
 from stream.model import Image, OnnxModel
-from stream.sampler import evaluation_sigmas, frame_noise, heun, model_sigmas
+from stream.sampler import frame_noise, heun
+from stream.schedules import Schedule, Schedules
 from stream.separator import Audio, ModelError
 from stream.spectrum import compress, expand, make_spectra, transforms
 
@@ -25,9 +26,17 @@ class WindowSeparator:
     """A Separator around an exported window model.
 
     With `anytime` it makes fewer evaluations when time is short; then what comes out depends on the load.
+    Up to `most_steps` can be set while it runs: always so many then, until None is set again.
     """
 
-    def __init__(self, model: OnnxModel, *, steps: int | None = None, anytime: Anytime | None = None):
+    def __init__(
+        self,
+        model: OnnxModel,
+        *,
+        steps: int | None = None,
+        anytime: Anytime | None = None,
+        most_steps: int = 0,
+    ):
         spec = model.spec
         if spec.kind != "window":
             raise ModelError(
@@ -41,12 +50,22 @@ class WindowSeparator:
         self.latency = spec.latency
         self._spec = spec
         self._anytime = anytime
-        self._sigmas = model_sigmas(spec, steps)
+        self._schedules = Schedules(spec, steps, most_steps)
+        self._steps: int | None = None
         self._analysis, self._synthesis = transforms(spec)
 
     @property
     def status(self) -> str:
-        return describe(self.model, self._sigmas, self._anytime)
+        steps = self._steps
+        return describe(
+            self.model, self._schedules[steps].sigmas, self._anytime if steps is None else None
+        )
+
+    def set_steps(self, steps: int | None) -> bool:
+        if steps not in self._schedules:
+            return False
+        self._steps = steps  # from the next window on
+        return True
 
     def prepare(self, max_hops: int) -> None:
         spec = self._spec
@@ -65,7 +84,7 @@ class WindowSeparator:
         fade = min(stride, spec.lookahead_frames)
         self._fade = (np.arange(1, fade + 1, dtype=np.float32) / (fade + 1))[:, np.newaxis, np.newaxis]
         self._previous = make_spectra(spec, fade)
-        self.model.prepare([spec.window_frames], evaluation_sigmas(self._sigmas))
+        self.model.prepare([spec.window_frames], self._schedules.levels)
         self.reset()
 
     def process(self, mixture: Audio) -> Audio:
@@ -92,18 +111,19 @@ class WindowSeparator:
         self._peaks[:] = 0.0
         self._previous[:] = 0.0
         self._next = spec.window_frames  # number of the next frame to be heard
-        frame_noise(0, spec.noise_seed, self._sigmas[0], self._noise)
+        frame_noise(0, spec.noise_seed, self._schedules.levels[0], self._noise)
 
     def _run(self, mixture: Audio) -> Audio:
         """Moves the window by a stride and gives a stride of vocals."""
-        spec, stride = self._spec, self._spec.stride_frames
-        if self._anytime:
-            self._anytime.begin(stride)
+        spec, stride, steps = self._spec, self._spec.stride_frames, self._steps
+        anytime = self._anytime if steps is None else None
+        if anytime:
+            anytime.begin(stride)
         self._move(mixture)
         level = float(max(self._peaks.max(), QUIET)) if spec.peak_normalise else 1.0
         window = self.model.mixture(spec.window_frames)
         np.multiply(self._mixture, level**-spec.exponent, out=window)  # compression turns factors to powers
-        image = self._sample()
+        image = self._sample(self._schedules[steps], anytime)
 
         made = stride + spec.lookahead_frames
         expand(image[..., spec.window_frames - made :], spec, self._estimate)
@@ -115,14 +135,15 @@ class WindowSeparator:
         self._synthesis.process(self._estimate[:stride], self._audio)
         return self._audio
 
-    def _sample(self) -> Image:
+    def _sample(self, schedule: Schedule, anytime: Anytime | None) -> Image:
+        sigmas, places = schedule
         done = 0
-        for _ in heun(self.model.evaluate, self._noise, self._sigmas):
+        for _ in heun(lambda x, j: self.model.evaluate(x, places[j]), self._noise, sigmas):
             done += 1
-            if self._anytime and not self._anytime.allows(done):
+            if anytime and not anytime.allows(done):
                 break
-        if self._anytime:
-            self._anytime.end(done)
+        if anytime:
+            anytime.end(done)
         return self.model.denoised(self._spec.window_frames)
 
     def _move(self, mixture: Audio) -> None:
@@ -133,7 +154,7 @@ class WindowSeparator:
         self._analysis.process(mixture, self._spectra)
         compress(self._spectra, spec, self._newest)
         self._mixture[..., -stride:] = self._newest
-        frame_noise(self._next, spec.noise_seed, self._sigmas[0], self._newest)
+        frame_noise(self._next, spec.noise_seed, self._schedules.levels[0], self._newest)
         self._next += stride
         self._noise[..., -stride:] = self._newest
         np.max(np.abs(mixture).reshape(stride, -1), axis=1, out=self._peaks[-stride:])
