@@ -29,6 +29,9 @@ class HandThrough:
     sample_rate, channels, hop_length, lookahead, latency = 44_100, 2, 1_024, 0, 0
     status = ""
 
+    def set_steps(self, steps: int | None) -> bool:
+        return False
+
     def prepare(self, max_hops: int) -> None:
         pass
 

@@ -38,7 +38,8 @@ class ChannelPairs:
         return self._separators[0].status
 
     def set_steps(self, steps: int | None) -> bool:
-        return all([separator.set_steps(steps) for separator in self._separators])
+        taken = [separator.set_steps(steps) for separator in self._separators]
+        return all(taken)
 
     def prepare(self, max_hops: int) -> None:
         samples = max_hops * self.hop_length

@@ -23,6 +23,7 @@ from stream.load import NO_MODEL
 from stream.options import add_run_options
 from stream.panel import Display, LivePanel, NoDisplay, StatusLines, levels, summary
 from stream.recorder import RecordError
+from stream.recording import summary as takes
 from stream.separator import ModelError
 from stream.session import End, LiveOptions, Session
 
@@ -126,13 +127,8 @@ def _display(session: Session, budget: LatencyBudget, status_s: float | None) ->
 
 def _conclude(session: Session) -> None:
     print(summary(session.stats()))
-    if recorder := session.recorder:
-        seconds = recorder.samples / session.stats().sample_rate
-        print(f"recorded {seconds:.2f} s: {', '.join(map(str, recorder.paths)) or 'nothing'}")
-        if recorder.lost_samples:
-            print(f"{recorder.lost_samples} samples came too fast for the disk and are silence")
-        if recorder.error:
-            print(recorder.error)
+    for line in takes(session.recording, session.stats().sample_rate):
+        print(line)
     sys.stdout.flush()
 
 
@@ -189,7 +185,14 @@ def _parser() -> argparse.ArgumentParser:
     session = parser.add_argument_group("session")
     session.add_argument("--seconds", type=float, metavar="S", help="end after this much audio")
     session.add_argument(
-        "--record", type=Path, metavar="DIR", help="write vocals.wav and accompaniment.wav there"
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="write vocals.wav and accompaniment.wav there, from the start (the control 'record' without "
+        "it: diffvs/DATE in the folder for music)",
+    )
+    session.add_argument(
+        "--split-minutes", type=float, metavar="M", help="go on recording in new files after so many minutes"
     )
     session.add_argument(
         "--status", type=float, nargs="?", const=1.0, metavar="S", help="plain lines, every S seconds (1)"

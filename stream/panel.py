@@ -86,6 +86,8 @@ def panel(stats: Stats, controls: Controls, budget: LatencyBudget, title: str) -
         "trouble", Text(trouble(stats), style="yellow" if stats.late_samples or stats.xruns else "")
     )
     facts.add_row("separation", Text(separation(stats), style="" if stats.state == "running" else "red"))
+    for name, words in remarks(stats):
+        facts.add_row(name, Text(words, style="yellow"))
     facts.add_row("time", f"{stats.seconds:.1f} s")
     return Panel(Group(meters, facts), title=title, expand=False)
 
@@ -106,7 +108,13 @@ def _shares(budget: LatencyBudget) -> list[str]:
 def status_line(stats: Stats, peak_input: float, peak_vocals: float, peak_output: float) -> str:
     peaks = f"in {decibels(peak_input)}  vocals {decibels(peak_vocals)}  out {decibels(peak_output)}"
     worker = f"load {stats.times.rtf:.0%}  late hops {stats.late_hops}  {trouble(stats)}"
-    return f"{stats.seconds:8.1f} s  {peaks}  {worker}  {separation(stats)}"
+    said = [f"{name}: {words}" for name, words in remarks(stats)]
+    return "  ".join([f"{stats.seconds:8.1f} s", peaks, worker, separation(stats), *said])
+
+
+def remarks(stats: Stats) -> list[tuple[str, str]]:
+    """What is not said every time, with the name of its line."""
+    return [(name, words) for name in ("recording", "notice") if (words := getattr(stats, name))]
 
 
 def summary(stats: Stats) -> str:

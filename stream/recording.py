@@ -88,7 +88,9 @@ class Recording:
             return self.error
         words = f"{self.seconds:.0f} s into {recorder.paths[-2]}"
         if recorder.lost_samples:
-            words += f", {recorder.lost_samples / self._rate:.2f} s came too fast for the disk and are silence"
+            words += (
+                f", {recorder.lost_samples / self._rate:.2f} s came too fast for the disk and are silence"
+            )
         if self._room_s < LOW_S:
             words += f"; the disk has room for {self._room_s / 60:.0f} min"
         return words

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import threading
 import time
@@ -22,7 +23,7 @@ from stream.engine import Engine
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
-from stream.recorder import Recorder
+from stream.recording import Recording
 from stream.separator import Audio
 from stream.stats import PeakReaders, Stats
 from stream.worker import Tap
@@ -32,8 +33,11 @@ RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40
 STALL_S = 5.0  # without a single block, a device counts as gone
 CLOSE_S = 5.0
 INSIST_S = 1.0  # a second signal sooner than this is the same wish
+MOST_STEPS = max(int(choice) for choice in PARAMETERS["steps"].choices if choice != AUTO)
 
 End = Literal["stopped", "finished", "lost"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,7 @@ class LiveOptions:
     wait: bool = False
     seconds: float | None = None
     record: Path | None = None
+    split_minutes: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocals", "accompaniment"):
@@ -71,20 +76,22 @@ class LiveOptions:
             ("block_size", 1, 65_536),
             ("sample_rate", 1_000, 768_000),
             ("channels", 1, 64),
+            ("steps", 1, MOST_STEPS),
         ):
             number = getattr(self, name)
             if number is not None and not least <= number <= most:
                 raise ValueError(f"--{name.replace('_', '-')} is {number}; it must be from {least} to {most}")
-        if self.seconds is not None and not 0 < self.seconds < float("inf"):
-            raise ValueError(
-                f"--seconds is {self.seconds:g}; give a time above 0, or leave it out to play on"
-            )
+        for name, otherwise in (("seconds", "play on"), ("split_minutes", "record into one file")):
+            time_ = getattr(self, name)
+            if time_ is not None and not 0 < time_ < float("inf"):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {time_:g}; give a time above 0, or leave it out to "
+                    f"{otherwise}"
+                )
 
     def controls(self, default_mode: str) -> dict[str, Value]:
         """Where the controls stand at the start: options go before `start`, single levels before the mode."""
-        given = {name: getattr(self, name) for name in ("mode", "vocals", "accompaniment", "gain")}
-        if self.steps is not None:
-            given["steps"] = str(self.steps) if str(self.steps) in PARAMETERS["steps"].choices else AUTO
+        given = {name: getattr(self, name) for name in ("mode", "vocals", "accompaniment", "gain", "steps")}
         given = {name: value for name, value in given.items() if value is not None}
         return after({"mode": default_mode, **self.start}, given)
 
@@ -97,11 +104,15 @@ class Session:
         channels = options.channels or min(2, source.input_channels, sink.output_channels)
         rate = options.sample_rate or _common_rate(source, sink, channels)
         run = RunOptions(
-            provider=options.provider, steps=options.steps, threads=options.threads, live=not options.wait
+            provider=options.provider,
+            threads=options.threads,
+            live=not options.wait,
+            most_steps=MOST_STEPS,
         )
         separator, self.model = load_separator(
             options.model, sample_rate=rate, channels=channels, quality=RESAMPLING, run=run
         )
+        separator.set_steps(options.steps)  # from the first hop on
         self.without_model = options.model is None and self.model == IDENTITY
         self.engine = Engine(
             separator,
@@ -115,6 +126,8 @@ class Session:
         if self.without_model:
             options = dataclasses.replace(options, start={"mode": "mix"})  # karaoke would be silence
         self.controls = Controls(options.controls("karaoke"))
+        self.notice = ""  # the last thing that had to be said
+        self._steps_refused = False
         self.controls.subscribe(self._turn)
         self._turn()
         if options.seconds:
@@ -127,14 +140,19 @@ class Session:
             block_size=self.engine.block_size,
             latency="high" if options.latency == "safe" else "low",
         )
-        # Last, so that whatever was refused leaves no files behind.
-        self.recorder = (
-            Recorder(options.record, sample_rate=rate, channels=channels) if options.record else None
+        self.recording = Recording(
+            self.controls,
+            options.record,
+            sample_rate=rate,
+            channels=channels,
+            split_minutes=options.split_minutes,
         )
+        if options.record:  # last, so that whatever was refused leaves no files behind
+            self.recording.begin()
         self.title = (
             f"{source} to {sink}: {channels} channels at {rate} Hz, blocks of {self.engine.block_size}"
         )
-        self.taps: tuple[Tap, ...] = (self.recorder.tap,) if self.recorder else ()
+        self.taps: tuple[Tap, ...] = (self.recording.tap,)
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -165,6 +183,7 @@ class Session:
                 last_position, last_change_s = stats.position, time.monotonic()
             elif time.monotonic() - last_change_s > STALL_S:
                 return "lost"
+            self._put_back()
             display.show(stats, self.controls)
         return "stopped"
 
@@ -192,18 +211,35 @@ class Session:
             closing.join(CLOSE_S)
             clean = not closing.is_alive()
         clean = self.engine.stop() and clean
-        if self.recorder:
-            self.recorder.close()
+        self.recording.close()
         return clean
 
     def stats(self, reader: str = "panel") -> Stats:
         """A snapshot; its peaks are those since the last one of the same reader."""
-        return self._peaks.read(reader)
+        return dataclasses.replace(
+            self._peaks.read(reader), recording=self.recording.status, notice=self.notice
+        )
+
+    def say(self, notice: str) -> None:
+        """[any] For the log, and for whoever looks at the session."""
+        self.notice = notice
+        logger.warning(notice)
 
     def _turn(self, name: str = "", value: Value = "", source: str = "") -> None:
         """[any] Every level at once: the callback's next block hears it."""
         vocals, accompaniment = self.controls.levels()
         self.engine.set_levels(vocals=vocals, accompaniment=accompaniment)
+        if name in ("", "steps"):
+            steps = self.controls["steps"]
+            taken = self.engine.separator.set_steps(None if steps == AUTO else int(steps))
+            self._steps_refused = not taken
+
+    def _put_back(self) -> None:
+        """Not while other listeners may still have to hear of it: so not in _turn()."""
+        if self._steps_refused:
+            self._steps_refused = False
+            self.say(f"{self.model} has no steps to choose: they stay at {AUTO}")
+            self.controls.set("steps", AUTO, "session")
 
     def _hand_out(self, mixture: Audio, vocals: Audio) -> None:
         """[worker] A tap must not wait, and copies what it keeps."""

@@ -53,6 +53,9 @@ class Stats:
     peak_output: float
     peak_vocals: float
 
+    recording: str = ""  # what is recorded, and where; or why not
+    notice: str = ""  # the last thing that the session had to say
+
     @property
     def xruns(self) -> int:
         return self.input_overflows + self.output_underflows

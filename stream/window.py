@@ -57,9 +57,7 @@ class WindowSeparator:
     @property
     def status(self) -> str:
         steps = self._steps
-        return describe(
-            self.model, self._schedules[steps].sigmas, self._anytime if steps is None else None
-        )
+        return describe(self.model, self._schedules[steps].sigmas, self._anytime if steps is None else None)
 
     def set_steps(self, steps: int | None) -> bool:
         if steps not in self._schedules:
