@@ -69,6 +69,8 @@ def test_help_is_the_committed_one(module):
         (["--sample-rate", "7"], "--sample-rate is 7"),
         (["--seconds", "0"], "--seconds is 0"),
         (["--seconds", "inf"], "--seconds is inf"),
+        (["--steps", "5"], "--steps is 5; it must be from 1 to 4"),
+        (["--split-minutes", "0"], "--split-minutes is 0; give a time above 0"),
         (["--status", "0"], "--status is 0"),
     ],
 )

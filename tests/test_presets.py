@@ -224,7 +224,7 @@ def test_a_preset_that_names_a_mode_goes_before_older_levels(tmp_path):
     assert Controls(LiveOptions(start=values).controls("karaoke")).levels() == (1.0, 0.0)
 
 
-@pytest.mark.parametrize(("steps", "shown"), [(None, "4"), (2, "2"), (8, "auto")])
+@pytest.mark.parametrize(("steps", "shown"), [(None, "4"), (2, "2")])
 def test_steps_given_go_before_those_of_last_time(steps, shown):
     assert Controls(LiveOptions(steps=steps, start={"steps": "4"}).controls("mix"))["steps"] == shown
 
