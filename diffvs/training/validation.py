@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from diffvs.data.audio import Audio
 from diffvs.edm import Denoiser
+from diffvs.evaluation import spectrogram
 from diffvs.evaluation.songs import open_songs
 from diffvs.sampling import default_sigmas, separate
 
@@ -113,22 +114,7 @@ def picture(excerpts: dict[str, Audio], rate: int) -> Figure:
     figure = Figure(figsize=(12, 2.4 * len(excerpts)), layout="constrained")
     rows = figure.subplots(len(excerpts), sharex=True, squeeze=False)[:, 0]
     for axes, (name, samples) in zip(rows, excerpts.items(), strict=True):
-        n_fft = 1_024
-        levels = torch.stft(
-            torch.from_numpy(samples.mean(axis=0)),
-            n_fft,
-            window=torch.hann_window(n_fft),
-            return_complex=True,
-        ).abs() / (n_fft / 4)
-        extent = (0.0, samples.shape[1] / rate, 0.0, rate / 2_000)
-        image = axes.imshow(
-            20 * torch.log10(levels + 1e-6).numpy(),
-            origin="lower",
-            aspect="auto",
-            extent=extent,
-            vmin=-90,
-            vmax=-10,
-        )
+        image = spectrogram.draw(axes, samples, rate)
         axes.set(title=name, ylabel="kHz")
     rows[-1].set_xlabel("seconds")
     figure.colorbar(image, ax=list(rows), label="dB")
