@@ -32,6 +32,8 @@ GATES = {
     "matplotlib": ["diffvs/*", "stream/demo.py"],
     "pybind11": [],
     "jack": [],
+    "pythonosc": ["stream/control/osc.py"],
+    "tomlkit": ["stream/control/settings.py"],
 }
 COMMAND_LINES = {
     "devtools/commands.py",

@@ -9,6 +9,7 @@ from typing import Any
 
 from stream.control.companion import Companion
 from stream.control.memory import Memory
+from stream.control.osc import Osc
 from stream.control.settings import PATH_VARIABLE, Settings
 
 
@@ -18,6 +19,7 @@ class ControlOptions:
 
     config: Path | None
     preset: str | None
+    osc: str | None
 
 
 def add_control_options(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +34,12 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"the settings (default: ${PATH_VARIABLE}, or settings.toml in your folder for such)",
     )
+    osc = parser.add_argument_group("OSC")
+    osc.add_argument(
+        "--osc",
+        metavar="[HOST:]PORT",
+        help="listen there, by UDP, to /diffvs/PARAMETER value (HOST: 127.0.0.1)",
+    )
 
 
 def control_options(given: dict[str, Any]) -> ControlOptions:
@@ -41,4 +49,7 @@ def control_options(given: dict[str, Any]) -> ControlOptions:
 
 def companions(options: ControlOptions, settings: Settings) -> list[Companion]:
     """In the order in which they start. Raises ControlError for what cannot be had."""
-    return [Memory(settings)]
+    beside: list[Companion] = [Memory(settings)]
+    if options.osc is not None:
+        beside.append(Osc(options.osc, settings))
+    return beside
