@@ -3,6 +3,8 @@
 Every array is C-contiguous and exactly of the dtype named here; anything else is refused, never copied.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,6 +88,7 @@ class AudioPort:
     vocals_level: float
     accompaniment_level: float
     on_late: str
+    bypass: bool
     wait_for_worker: bool
     stop_after: int
     def __init__(
@@ -97,6 +100,8 @@ class AudioPort:
         ring_samples: int,
         ramp_samples: int,
         fade_samples: int,
+        inputs: Sequence[int] | None = None,
+        outputs: Sequence[tuple[str, int | None]] | None = None,
     ) -> None: ...
     def process(self, input: NDArray[np.float32], output: NDArray[np.float32]) -> None: ...
     def wait_mixture(self, samples: int, timeout_s: float) -> bool: ...
@@ -112,5 +117,9 @@ class AudioPort:
     def broken(self) -> bool: ...
     @property
     def channels(self) -> int: ...
+    @property
+    def input_channels(self) -> int: ...
+    @property
+    def output_channels(self) -> int: ...
     @property
     def latency(self) -> int: ...

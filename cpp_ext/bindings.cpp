@@ -1,12 +1,15 @@
 // The only file that knows both Python and the real-time code.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cmath>
 #include <complex>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "diffvs/audio_port.h"
@@ -73,6 +76,32 @@ bool dry_from(const std::string& policy) {
     if (policy != "dry" && policy != "mute")
         throw py::value_error("on_late is \"" + policy + "\"; it must be \"dry\" or \"mute\"");
     return policy == "dry";
+}
+
+using Inputs = std::vector<std::size_t>;
+using Outputs = std::vector<std::pair<std::string, std::optional<std::size_t>>>;
+
+diffvs::Bus bus_from(const std::string& name) {
+    if (name == "mix") return diffvs::kMix;
+    if (name == "vocals") return diffvs::kVocals;
+    if (name == "accompaniment") return diffvs::kAccompaniment;
+    if (name == "silence") return diffvs::kSilence;
+    throw py::value_error("an output plays \"" + name +
+                          "\"; it must be \"mix\", \"vocals\", \"accompaniment\" or \"silence\"");
+}
+
+// None of the two: channel by channel.
+diffvs::Patch patch_from(std::size_t channels, const std::optional<Inputs>& inputs,
+                         const std::optional<Outputs>& outputs) {
+    Inputs heard;
+    std::vector<diffvs::Outlet> played;
+    for (std::size_t c = 0; c < channels; ++c) {
+        heard.push_back(c);
+        if (!outputs) played.push_back({diffvs::kMix, c});
+    }
+    if (outputs)
+        for (const auto& [name, channel] : *outputs) played.push_back({bus_from(name), channel});
+    return {channels, inputs.value_or(heard), played};
 }
 
 void bind_ring(py::module_& m) {
@@ -193,10 +222,10 @@ void bind_audio_side(PortClass& port_class) {
         .def(
             "process",
             [](AudioPort& port, const Block& input, Block& output) {
-                const auto samples = samples_in(input, port.config().channels);
-                if (samples_in(output, port.config().channels) != samples)
+                const auto samples = samples_in(input, port.patch().device_inputs());
+                if (samples_in(output, port.patch().device_outputs()) != samples)
                     throw py::value_error("input and output have shapes " + shape_of(input) + " and " +
-                                          shape_of(output) + "; they must be the same");
+                                          shape_of(output) + "; they must have as many samples");
                 const auto* from = input.data();
                 auto* to = output.mutable_data();
                 py::gil_scoped_release release;
@@ -251,25 +280,39 @@ void bind_controls(PortClass& port_class) {
             "on_late", [](const AudioPort& port) { return port.dry_when_late() ? "dry" : "mute"; },
             [](AudioPort& port, const std::string& policy) { port.set_dry_when_late(dry_from(policy)); },
             "What plays when vocals are late: \"dry\" or \"mute\". [control]")
+        .def_property(
+            "bypass", &AudioPort::bypass, &AudioPort::set_bypass,
+            "The mixture instead of vocals and accompaniment, at equal levels the original. [control]")
         .def_property("wait_for_worker", &AudioPort::wait_for_worker, &AudioPort::set_wait_for_worker,
                       "Whether the callback waits for its vocals. [control]")
         .def_property("stop_after", &AudioPort::stop_after, &AudioPort::set_stop_after,
                       "Position at which the callback ends the stream; 0 is never. [control]")
         .def_property_readonly("broken", &AudioPort::broken, "Input was lost: only dry until a resync. [any]")
         .def_property_readonly("channels", [](const AudioPort& port) { return port.config().channels; })
+        .def_property_readonly("input_channels",
+                               [](const AudioPort& port) { return port.patch().device_inputs(); })
+        .def_property_readonly("output_channels",
+                               [](const AudioPort& port) { return port.patch().device_outputs(); })
         .def_property_readonly("latency", [](const AudioPort& port) { return port.config().latency; });
 }
 
 void bind_port(py::module_& m) {
     PortClass port_class(m, "AudioPort",
                          "The audio thread's side of the engine: mixture out, vocals in, mixed by levels.");
-    port_class.def(py::init([](std::size_t channels, std::size_t latency, std::size_t max_block,
-                               std::size_t ring_samples, std::size_t ramp_samples, std::size_t fade_samples) {
-                       return std::make_unique<AudioPort>(diffvs::AudioPortConfig{
-                           channels, latency, max_block, ring_samples, ramp_samples, fade_samples});
-                   }),
-                   py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a,
-                   "ramp_samples"_a, "fade_samples"_a);
+    port_class.def(
+        py::init([](std::size_t channels, std::size_t latency, std::size_t max_block,
+                    std::size_t ring_samples, std::size_t ramp_samples, std::size_t fade_samples,
+                    const std::optional<Inputs>& inputs, const std::optional<Outputs>& outputs) {
+            diffvs::AudioPortConfig config{channels,     latency,      max_block,
+                                           ring_samples, ramp_samples, fade_samples};
+            config.checked();
+            config.patch = patch_from(channels, inputs, outputs);
+            return std::make_unique<AudioPort>(config);
+        }),
+        py::kw_only(), "channels"_a, "latency"_a, "max_block"_a, "ring_samples"_a, "ramp_samples"_a,
+        "fade_samples"_a, "inputs"_a = py::none(), "outputs"_a = py::none(),
+        "inputs: of each channel, the device's. outputs: of each of the device's channels, what plays there, "
+        "and which channel of it, None for the mean of all. Channels count from 0.");
     bind_audio_side(port_class);
     bind_worker_side(port_class);
     bind_controls(port_class);

@@ -181,8 +181,8 @@ class DeviceStream:
                 f"input {input_device} and output {output_device} belong to different hosts and cannot run "
                 "together; choose two devices of the same host"
             )
-        check(input_device, "input", sample_rate=sample_rate, channels=port.channels)
-        check(output_device, "output", sample_rate=sample_rate, channels=port.channels)
+        check(input_device, "input", sample_rate=sample_rate, channels=port.input_channels)
+        check(output_device, "output", sample_rate=sample_rate, channels=port.output_channels)
         self._port = port
         self._names = f"input {input_device} with output {output_device}"
         sd = _sounddevice()
@@ -193,7 +193,7 @@ class DeviceStream:
                     samplerate=sample_rate,
                     blocksize=block_size,
                     device=(input_device.id, output_device.id),
-                    channels=(port.channels, port.channels),
+                    channels=(port.input_channels, port.output_channels),
                     dtype="float32",
                     latency=latency,
                     callback=sd._ffi.cast("PaStreamCallback*", port.callback_address),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from cpp_ext import AudioPort
 from stream.latency import SLACK_HOPS, LatencyBudget, adapter_latency
+from stream.routing import Routing, straight
 from stream.separator import Audio, Separator
 from stream.stats import Stats
 from stream.worker import Tap, Worker
@@ -32,6 +33,7 @@ class Engine:
                 after the block, and what the separator raises comes out of it
     wait        the audio waits for the worker: exact at any speed, for hosts that outrun the clock
     slack_hops  finished hops held back, so that a late one does no harm; without a use when waiting
+    routing     from the channels of the device, and to them; None is channel by channel
     tap         is given every stretch of mixture and its vocals, on the worker's thread
     """
 
@@ -43,6 +45,7 @@ class Engine:
         wait: bool = False,
         slack_hops: float = SLACK_HOPS["normal"],
         on_late: str = "dry",
+        routing: Routing | None = None,
         tap: Tap | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
@@ -53,9 +56,11 @@ class Engine:
         self._wait = wait
         self._slack_hops = slack_hops
         self._on_late = on_late
+        self._routing = routing or straight(separator.channels)
         self._tap = tap
         self._clock = clock
         self._levels = (1.0, 1.0)
+        self._bypass = False
         self._thread: threading.Thread | None = None
 
     def prepare(self, block_size: int) -> None:
@@ -78,10 +83,13 @@ class Engine:
         """What a device is given; a new one after each prepare and reset."""
         return self._port
 
-    def set_levels(self, *, vocals: float, accompaniment: float) -> None:
-        """0 to 4 each, 1 is as it came; reached by ramps of RAMP_S per 1, at once before the first block."""
-        self._levels = (vocals, accompaniment)
-        self._port.vocals_level, self._port.accompaniment_level = self._levels
+    def set_levels(self, *, vocals: float, accompaniment: float, bypass: bool = False) -> None:
+        """0 to 4 each, 1 is as it came; reached by ramps of RAMP_S per 1, at once before the first block.
+
+        `bypass` plays the mixture whole, in one place, as if its vocals were late.
+        """
+        self._levels, self._bypass = (vocals, accompaniment), bypass
+        self._turn_port()
 
     def start(self) -> None:
         """Starts the worker. Nothing to do when not threaded."""
@@ -101,7 +109,7 @@ class Engine:
         return not thread.is_alive()
 
     def process(self, mixture: Audio, output: Audio) -> None:
-        """One block: (block_size, channels) in and out, C-contiguous float32. [audio]"""
+        """One block: (block_size, channels of the device) in and out, C-contiguous float32. [audio]"""
         self._port.process(mixture, output)
         if not self._threaded:
             self._worker.step()
@@ -162,6 +170,10 @@ class Engine:
             slack=slack,
         )
 
+    def _turn_port(self) -> None:
+        self._port.vocals_level, self._port.accompaniment_level = self._levels
+        self._port.bypass = self._bypass
+
     def _renew(self) -> None:
         separator, rate = self.separator, self.separator.sample_rate
         backlog = self._max_hops * separator.hop_length
@@ -172,9 +184,11 @@ class Engine:
             ring_samples=2 * backlog + self.latency + 2 * self.block_size,
             ramp_samples=max(1, round(RAMP_S * rate)),
             fade_samples=max(1, round(FADE_S * rate)),
+            inputs=self._routing.inputs,
+            outputs=self._routing.outputs,
         )
         self._port.on_late = self._on_late
-        self._port.vocals_level, self._port.accompaniment_level = self._levels
+        self._turn_port()
         self._worker = Worker(
             self._port,
             separator,

@@ -40,6 +40,8 @@ examples:
       devices by a part of their name; a guide vocal stays audible
   python -m stream.live --input 2 --output 3 --mode acapella --record take1
       vocals only, and take1/vocals.wav and take1/accompaniment.wav on the side
+  python -m stream.live --input 2 --output 3 --input-channels 3,4 --route vocals=1,2 accompaniment=3,4
+      vocals and accompaniment apart, for a mixer to mix
   python -m stream.live --input 2 --output 3 --latency safe --block-size 2048
       when the panel shows late hops or xruns
 
@@ -150,7 +152,19 @@ def _parser() -> argparse.ArgumentParser:
     devices.add_argument(
         "--sample-rate", type=int, metavar="HZ", help="default: 44100, or what the device has"
     )
-    devices.add_argument("--channels", type=int, metavar="N", help="default: 2, or 1 where there is only one")
+    devices.add_argument(
+        "--channels", type=int, metavar="N", help="the first N (default: 2, or 1 where there is only one)"
+    )
+    devices.add_argument(
+        "--input-channels", metavar="N,N", help="which to hear, counted from 1: 3,4 (or 3 for a mono source)"
+    )
+    devices.add_argument(
+        "--route",
+        nargs="+",
+        metavar="NAME=N,N",
+        help="what plays where: vocals=1,2 accompaniment=3,4 mix=5,6; each at its level, which starts at 1 "
+        "(default: the mix to the first two)",
+    )
 
     sound = parser.add_argument_group("sound")
     sound.add_argument("--mode", choices=list(MODES), help="shorthand for both levels (at first: karaoke)")

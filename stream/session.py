@@ -24,6 +24,7 @@ from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
 from stream.recording import Recording
+from stream.routing import Routing, plan
 from stream.separator import Audio
 from stream.stats import PeakReaders, Stats
 from stream.worker import Tap
@@ -49,6 +50,8 @@ class LiveOptions:
     block_size: int | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    input_channels: str | None = None
+    route: list[str] | None = None
     model: str | None = None
     provider: str = "auto"
     steps: int | None = None
@@ -101,8 +104,15 @@ class Session:
 
     def __init__(self, options: LiveOptions):
         source, sink = find_device(options.input, "input"), find_device(options.output, "output")
-        channels = options.channels or min(2, source.input_channels, sink.output_channels)
-        rate = options.sample_rate or _common_rate(source, sink, channels)
+        routing = plan(
+            source,
+            sink,
+            channels=options.channels,
+            input_channels=options.input_channels,
+            route=options.route,
+        )
+        channels = routing.channels
+        rate = options.sample_rate or _common_rate(source, sink, routing)
         run = RunOptions(
             provider=options.provider,
             threads=options.threads,
@@ -119,12 +129,14 @@ class Session:
             wait=options.wait,
             slack_hops=SLACK_HOPS[options.latency],
             on_late=options.on_late,
+            routing=routing,
             tap=self._hand_out,
         )
         self.engine.prepare(options.block_size or separator.hop_length)
         self._peaks = PeakReaders(self.engine.stats)
-        if self.without_model:
-            options = dataclasses.replace(options, start={"mode": "mix"})  # karaoke would be silence
+        # Where nothing is separated, karaoke would be silence; stems are mixed by the mixer they go to.
+        if self.without_model or routing.has_stems:
+            options = dataclasses.replace(options, start={"mode": "mix"})
         self.controls = Controls(options.controls("karaoke"))
         self.notice = ""  # the last thing that had to be said
         self._steps_refused = False
@@ -149,9 +161,7 @@ class Session:
         )
         if options.record:  # last, so that whatever was refused leaves no files behind
             self.recording.begin()
-        self.title = (
-            f"{source} to {sink}: {channels} channels at {rate} Hz, blocks of {self.engine.block_size}"
-        )
+        self.title = f"{source} to {sink}: {routing} at {rate} Hz, blocks of {self.engine.block_size}"
         self.taps: tuple[Tap, ...] = (self.recording.tap,)
         self._stopping = threading.Event()
 
@@ -228,7 +238,8 @@ class Session:
     def _turn(self, name: str = "", value: Value = "", source: str = "") -> None:
         """[any] Every level at once: the callback's next block hears it."""
         vocals, accompaniment = self.controls.levels()
-        self.engine.set_levels(vocals=vocals, accompaniment=accompaniment)
+        bypass = bool(self.controls["bypass"])
+        self.engine.set_levels(vocals=vocals, accompaniment=accompaniment, bypass=bypass)
         if name in ("", "steps"):
             steps = self.controls["steps"]
             taken = self.engine.separator.set_steps(None if steps == AUTO else int(steps))
@@ -253,10 +264,8 @@ class Session:
             time.sleep(0.01)
 
 
-def _common_rate(source: Device, sink: Device, channels: int) -> int:
+def _common_rate(source: Device, sink: Device, routing: Routing) -> int:
     """The model's rate where both devices run at it, else the input's own."""
-    fits = accepts(source, "input", sample_rate=MODEL_RATE, channels=min(channels, source.input_channels))
-    fits = fits and accepts(
-        sink, "output", sample_rate=MODEL_RATE, channels=min(channels, sink.output_channels)
-    )
+    fits = accepts(source, "input", sample_rate=MODEL_RATE, channels=routing.device_inputs)
+    fits = fits and accepts(sink, "output", sample_rate=MODEL_RATE, channels=routing.device_outputs)
     return MODEL_RATE if fits else source.default_sample_rate

@@ -138,8 +138,8 @@ def test_levels_before_the_first_block_need_no_ramp():
     assert set(np.unique(played)) == {0.0, 0.5}
 
 
-@pytest.mark.parametrize("levels", [(-0.1, 1), (1, 1.1), (float("nan"), 1)])
-def test_levels_outside_0_to_1_are_refused(levels):
+@pytest.mark.parametrize("levels", [(-0.1, 1), (1, 4.1), (float("nan"), 1)])
+def test_levels_outside_0_to_4_are_refused(levels):
     with pytest.raises(ValueError, match="level"):
         engine(512).set_levels(vocals=levels[0], accompaniment=levels[1])
 

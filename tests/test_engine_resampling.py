@@ -11,7 +11,7 @@ from stream.engine import Engine
 from stream.resampling import ResampledSeparator
 from stream.separator import IdentitySeparator
 
-RATES = [8_000, 22_050, 32_000, 48_000, 88_200, 96_000, 192_000]
+RATES = [8_000, 16_000, 22_050, 32_000, 48_000, 88_200, 96_000, 176_400, 192_000]
 # What soxr leaves of a tone in the pass band, there and back: LQ measured -74 at worst, HQ -116.
 ROUND_TRIP_DB = {"LQ": -70.0, "HQ": -105.0}
 
@@ -35,9 +35,10 @@ def test_vocals_come_back_in_place(rate: int, quality: str):
     assert engine.stats().late_samples == 0
 
 
+@pytest.mark.parametrize("block", [None, 441])
 @pytest.mark.parametrize("rate", RATES)
-def test_an_impulse_arrives_when_reported(rate: int):
-    engine = resampled(rate)
+def test_an_impulse_arrives_when_reported(rate: int, block: int | None):
+    engine = resampled(rate, block or ResampledSeparator(IdentitySeparator(), rate).hop_length)
     played = play(engine, impulse(2 * rate, at=rate // 3))
     assert int(np.abs(played[:, 0]).argmax()) == rate // 3 + engine.latency
 

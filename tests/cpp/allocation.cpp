@@ -93,8 +93,11 @@ void the_counter_notices() {
 }
 
 void the_port_does_not_allocate() {
-    PortPaths paths;
-    paths.run([](auto callback) { CHECK(allocations_in(callback) == 0); });
+    const auto watch = [](auto callback) {
+        CHECK(allocations_in(callback) == 0);
+    };
+    PortPaths().run(watch);
+    PortPaths::routed().run(watch);
 }
 
 void the_stft_does_not_allocate(std::size_t n_fft) {

@@ -48,9 +48,11 @@ int main() {
     });
     CHECK(WIFSIGNALED(caught) && WTERMSIG(caught) == SIGKILL);
 
-    PortPaths paths;  // out here: its end may hand memory back to the kernel
-    CHECK(passed(wait_status_of([&] {
-        enter_strict_mode();
-        paths.run([](auto callback) { callback(); });
-    })));
+    // Out here: their end may hand memory back to the kernel.
+    PortPaths straight, routed = PortPaths::routed();
+    for (auto* paths : {&straight, &routed})
+        CHECK(passed(wait_status_of([&] {
+            enter_strict_mode();
+            paths->run([](auto callback) { callback(); });
+        })));
 }

@@ -10,6 +10,13 @@
 
 class PortPaths {
 public:
+    PortPaths() : PortPaths(diffvs::Patch(2)) {}
+    // A patch that hears the device's channels 2 and 0 and plays all there is to play.
+    static PortPaths routed() {
+        using namespace diffvs;
+        return PortPaths(Patch(2, {2, 0}, {{kVocals, 0}, {kVocals, 1}, {}, {kAccompaniment, {}}, {kMix, 1}}));
+    }
+
     // Each callback is called through `guard`, which may watch what happens inside.
     template <typename Guard>
     void run(Guard guard) {
@@ -35,6 +42,9 @@ public:
         input_[0] = std::numeric_limits<float>::quiet_NaN();
         input_[1] = std::numeric_limits<float>::denorm_min();
         blocks(4, 128, true, noise);
+        port_.set_bypass(true);
+        blocks(4, 128, true, noise);
+        port_.set_bypass(false);
         CHECK(port_.stats().late_samples > 0);
         for (int i = 0; i < 20; ++i) guard([&] { callback(noise, 128); });  // nobody reads: overflow
         CHECK(port_.broken() && port_.stats().dropped_samples > 0);
@@ -50,6 +60,9 @@ public:
     }
 
 private:
+    explicit PortPaths(const diffvs::Patch& patch)
+        : port_({2, kLatency, kMaxBlock, kRing, 300, 100, diffvs::Seconds{5.0}, patch}) {}
+
     static constexpr std::size_t kMaxBlock = 256, kLatency = 512, kRing = 2048;
 
     void callback(const float* input, unsigned long samples) {
@@ -58,6 +71,6 @@ private:
         diffvs::AudioPort::callback(input, output_.data(), samples, &time, flags, &port_);
     }
 
-    diffvs::AudioPort port_{{2, kLatency, kMaxBlock, kRing, 300, 100}};
-    std::vector<float> input_ = std::vector<float>(2 * 1024, 0.25f), output_ = input_, block_ = input_;
+    diffvs::AudioPort port_;
+    std::vector<float> input_ = std::vector<float>(5 * 1024, 0.25f), output_ = input_, block_ = input_;
 };

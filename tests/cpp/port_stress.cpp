@@ -79,10 +79,9 @@ private:
     std::uint64_t position_ = 0;
 };
 
-}  // namespace
-
-int main() {
-    diffvs::AudioPort port({kChannels, kLatency, kMaxBlock, kRing, 100, 50});
+void stress(const diffvs::Patch& patch) {
+    phase = kPrompt;
+    diffvs::AudioPort port({kChannels, kLatency, kMaxBlock, kRing, 100, 50, diffvs::Seconds{5.0}, patch});
     port.set_accompaniment_level(0.0f);
     port.set_wait_for_worker(true);
     std::thread worker(work, std::ref(port));
@@ -122,4 +121,13 @@ int main() {
                 static_cast<unsigned long long>(stats.late_events),
                 static_cast<unsigned long long>(stats.dropped_samples),
                 static_cast<unsigned long long>(stats.resyncs));
+}
+
+}  // namespace
+
+int main() {
+    using namespace diffvs;
+    stress(Patch(kChannels));
+    // Swapped and swapped back.
+    stress(Patch(kChannels, {1, 0}, {{kMix, 1}, {kMix, 0}}));
 }

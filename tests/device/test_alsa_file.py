@@ -43,11 +43,13 @@ class Rig:
         }
 
     def hear(self, samples: np.ndarray) -> None:
-        silence = np.zeros((RATE, 2), np.float32)  # after the end of its file the plug-in repeats itself
+        silence = np.zeros(
+            (RATE, samples.shape[1]), np.float32
+        )  # after the end of its file the plug-in repeats itself
         np.concatenate([samples, silence]).tofile(self._mic)
 
-    def heard(self) -> np.ndarray:
-        return np.fromfile(self._spk, np.float32).reshape(-1, 2)
+    def heard(self, channels: int = 2) -> np.ndarray:
+        return np.fromfile(self._spk, np.float32).reshape(-1, channels)
 
 
 @pytest.fixture
@@ -79,6 +81,43 @@ def test_what_goes_in_comes_out(app: App, rig: Rig, block: int, mode: str):
     else:
         assert "in 0 gaps" in words
         assert residual_db(got, sent) < IDENTITY_DB
+
+
+def test_stems_go_where_they_were_routed(app: App, rig: Rig):
+    sent = noise(3 * RATE, 4)
+    rig.hear(sent)
+    process = app.start(
+        *("--input", "virtmic", "--output", "virtspk", "--model", "identity", "--wait", "--seconds", "3.5"),
+        *("--input-channels", "4,2", "--route", "vocals=3,4", "accompaniment=5,6", "mix=1"),
+    )
+    assert "channels 4,2 to mix=1 vocals=3,4 accompaniment=5,6 at" in app.introduction[0]
+    assert "vocals 100%, accompaniment 100%" in app.introduction[1]
+    app.wait(process)
+    delay = 2 * HOP + N_FFT - HOP
+    got, heard = rig.heard(6)[delay : delay + len(sent)], sent[:, [3, 1]]
+    np.testing.assert_array_equal(got[:, 0], (heard[:, 0] + heard[:, 1]) / 2)
+    assert not got[:, 1].any()
+    assert residual_db(got[:, 2:4], heard) < IDENTITY_DB
+    np.testing.assert_array_equal(got[:, 4:6], heard - got[:, 2:4])
+
+
+def test_a_mono_microphone_plays_on_both_sides(app: App, rig: Rig):
+    sent = noise(2 * RATE, 1)
+    rig.hear(sent)
+    process = app.start(
+        *("--input", "virtmic", "--output", "virtspk", "--model", "identity", "--wait", "--seconds", "2.5"),
+        *("--input-channels", "1", "--mode", "mix"),
+    )
+    app.wait(process)
+    delay = 2 * HOP + N_FFT - HOP
+    np.testing.assert_array_equal(rig.heard()[delay : delay + len(sent)], np.hstack([sent, sent]))
+
+
+def test_a_channel_that_the_device_does_not_have_is_refused(app: App, rig: Rig):
+    rig.hear(noise(100))
+    words = app.refused("--input", "virtmic", "--output", "virtspk", "--input-channels", "1,100000")
+    assert "virtmic" in words
+    assert "input channels; choose from 1 to" in words
 
 
 def test_seconds_are_exact_to_the_block(app: App, rig: Rig):

@@ -19,13 +19,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
+#include "diffvs/audio_port_config.h"
 #include "diffvs/audio_stats.h"
 #include "diffvs/delay_line.h"
 #include "diffvs/late_mixer.h"
+#include "diffvs/patch.h"
 #include "diffvs/poll.h"
 #include "diffvs/portaudio_abi.h"
 #include "diffvs/resync.h"
@@ -33,28 +33,6 @@
 #include "diffvs/vocals_inbox.h"
 
 namespace diffvs {
-
-struct AudioPortConfig {
-    std::size_t channels;
-    std::size_t latency;       // samples from input to output
-    std::size_t max_block;     // larger blocks are mixed in pieces of this size
-    std::size_t ring_samples;  // how far the worker may fall behind before the stream breaks
-    std::size_t ramp_samples;  // for a level to go from 0 to 1
-    std::size_t fade_samples;  // from wet to dry, and back
-    Seconds patience{5.0};     // a waiting callback that waited so long takes the worker for dead
-
-    const AudioPortConfig& checked() const {
-        if (!channels || !max_block || !ring_samples || !ramp_samples || !fade_samples)
-            throw std::invalid_argument(
-                "AudioPort: channels, max_block, ring_samples, ramp_samples and fade_samples must be at "
-                "least 1");
-        if (ring_samples < latency)
-            throw std::invalid_argument("AudioPort: ring_samples is " + std::to_string(ring_samples) +
-                                        "; vocals wait there for up to the latency, so it must be at least " +
-                                        std::to_string(latency));
-        return *this;
-    }
-};
 
 class AudioPort {
 public:
@@ -64,28 +42,35 @@ public:
           // Twice, since a worker that catches up holds samples besides a full mixture ring: they all fit.
           vocals_(2 * config.ring_samples, config.channels),
           delay_(config.latency, config.channels),
-          mixer_(config.channels, config.ramp_samples, config.fade_samples),
+          patch_(config.patch.value_or(Patch(config.channels))),
+          mixer_(patch_, config.ramp_samples, config.fade_samples),
+          input_block_(config.max_block * config.channels),
           dry_block_(config.max_block * config.channels),
           vocals_block_(config.max_block * config.channels),
-          silence_(config.max_block * config.channels) {}
+          silence_(config.max_block * config.channels) {
+        if (patch_.straight_out()) return;
+        bus_blocks_.resize(kBuses * config.max_block * config.channels);
+        for (const auto bus : {kMix, kVocals, kAccompaniment})
+            if (patch_.plays(bus)) buses_[bus] = &bus_blocks_[bus * config.max_block * config.channels];
+    }
 
     const AudioPortConfig& config() const noexcept { return config_; }
+    const Patch& patch() const noexcept { return patch_; }
 
-    // [audio] (samples, channels) in and out; null input is silence. The two may be the same block.
+    // [audio] (samples, device_inputs) in, (samples, device_outputs) out; null input is silence. The two
+    // may be the same block where the device has as many channels in as out.
     void process(const float* input, float* output, std::size_t samples) noexcept {
         if (resync_.requested()) answer_resync();
         if (position_ == 0) mixer_.jump(levels());
-        meter(counters_.peak_input, input, samples);
         // The whole block goes to the worker before any of it is mixed: with no slack, its vocals
         // are due in this very block.
         send(input, samples);
         for (std::size_t done = 0; done < samples;) {
             const auto piece = std::min(samples - done, config_.max_block);
-            const auto offset = done * config_.channels;
-            mix(input ? input + offset : nullptr, output + offset, piece);
+            mix(selected(input, done, piece), output + done * patch_.device_outputs(), piece);
             done += piece;
         }
-        meter(counters_.peak_output, output, samples);
+        meter(counters_.peak_output, output, samples * patch_.device_outputs());
         count(samples);
     }
 
@@ -130,11 +115,15 @@ public:
         return true;
     }
 
-    // [control] Targets, 1 is as it came; the levels get there by their ramps. Before the first block: at once.
+    // [control] Targets, 1 is as it came; the levels get there by their ramps. Before the first block: at
+    // once.
     void set_vocals_level(float level) noexcept { vocals_level_.set(level); }
     void set_accompaniment_level(float level) noexcept { accompaniment_level_.set(level); }
     // [control] What plays when vocals are late: the mixture, or silence.
     void set_dry_when_late(bool dry) noexcept { dry_when_late_.set(dry); }
+    // [control] The mixture as if its vocals were late, and never silence: with two equal levels, the
+    // original.
+    void set_bypass(bool on) noexcept { bypass_.set(on); }
     // [control] Whether the callback waits for its vocals: for files, and for hosts that outrun the clock.
     void set_wait_for_worker(bool wait) noexcept { wait_for_worker_.set(wait); }
     // [control] The callback ends the stream when its position reaches this; 0 is never.
@@ -144,6 +133,7 @@ public:
     float vocals_level() const noexcept { return vocals_level_.get(); }
     float accompaniment_level() const noexcept { return accompaniment_level_.get(); }
     bool dry_when_late() const noexcept { return dry_when_late_.get(); }
+    bool bypass() const noexcept { return bypass_.get(); }
     bool wait_for_worker() const noexcept { return wait_for_worker_.get(); }
     std::uint64_t stop_after() const noexcept { return stop_after_.get(); }
     // [any] Input was lost on the way to the worker: only dry, until a resync.
@@ -177,8 +167,8 @@ private:
         std::size_t sent = 0;
         while (sent < samples && !broken_.get()) {
             const auto piece = std::min(samples - sent, config_.max_block);
-            const auto fitted =
-                mixture_.write(input ? input + sent * config_.channels : silence_.data(), piece);
+            const auto* block = selected(input, sent, piece);
+            const auto fitted = mixture_.write(block ? block : silence_.data(), piece);
             sent += fitted;
             const auto room = [&] {
                 return mixture_.available() < mixture_.capacity();
@@ -188,8 +178,18 @@ private:
         counters_.dropped_samples.add(samples - sent);
     }
 
+    // [audio] The engine's channels of a piece of the device's block, valid until the next call.
+    const float* selected(const float* device, std::size_t begin, std::size_t samples) noexcept {
+        if (!device) return nullptr;
+        device += begin * patch_.device_inputs();
+        if (patch_.straight_in()) return device;
+        patch_.select(device, input_block_.data(), samples);
+        return input_block_.data();
+    }
+
     // [audio] Mixes one piece, at most max_block samples.
     void mix(const float* input, float* output, std::size_t samples) noexcept {
+        meter(counters_.peak_input, input, samples * config_.channels);
         delay_.process(input, dry_block_.data(), samples);
         // Before the first input sample there was silence, vocals included: nothing is late.
         const auto priming =
@@ -197,10 +197,12 @@ private:
         const auto skip = static_cast<std::size_t>(priming);
         std::fill_n(vocals_block_.data(), skip * config_.channels, 0.0f);
         const auto [begin, end] = receive(skip, samples);
-        play(0, skip, true, output);
-        play(skip, begin, false, output);  // only just after a resync
-        play(begin, end, true, output);
-        play(end, samples, false, output);
+        if (patch_.straight_out()) buses_[kMix] = output;
+        play(0, skip, true);
+        play(skip, begin, false);  // only just after a resync
+        play(begin, end, true);
+        play(end, samples, false);
+        if (!patch_.straight_out()) patch_.scatter(buses_, output, samples);
         position_ += samples;
     }
 
@@ -215,16 +217,19 @@ private:
         await([&] { return vocals_.reach(position) >= position + samples - skip; });
         auto* block = vocals_block_.data() + skip * config_.channels;
         const auto [begin, end] = vocals_.receive(position, block, samples - skip);
-        meter(counters_.peak_vocals, block + begin * config_.channels, end - begin);
+        meter(counters_.peak_vocals, block + begin * config_.channels, (end - begin) * config_.channels);
         return {skip + begin, skip + end};
     }
 
     // [audio] Mixes and counts the run [begin, end) of a piece; its vocals are all there or all missing.
-    void play(std::size_t begin, std::size_t end, bool vocals_there, float* output) noexcept {
+    void play(std::size_t begin, std::size_t end, bool vocals_there) noexcept {
         if (begin == end) return;
         const auto offset = begin * config_.channels;
         const auto* vocals = vocals_there ? vocals_block_.data() + offset : nullptr;
-        mixer_.process(levels(), dry_block_.data() + offset, vocals, output + offset, end - begin);
+        auto buses = buses_;
+        for (auto& bus : buses)
+            if (bus) bus += offset;
+        mixer_.process(levels(), dry_block_.data() + offset, vocals, buses, end - begin);
         if (!vocals_there) {
             counters_.late_samples.add(end - begin);
             if (!late_) counters_.late_events.add(1);
@@ -242,16 +247,15 @@ private:
     }
 
     // [audio]
-    void meter(Shared<float>& peak, const float* block, std::size_t samples) const noexcept {
+    void meter(Shared<float>& peak, const float* block, std::size_t values) const noexcept {
         if (!block) return;
         auto highest = 0.0f;
-        for (std::size_t i = 0; i < samples * config_.channels; ++i)
-            highest = std::max(highest, std::abs(block[i]));
+        for (std::size_t i = 0; i < values; ++i) highest = std::max(highest, std::abs(block[i]));
         peak.raise(highest);
     }
 
     Levels levels() const noexcept {
-        return {vocals_level_.get(), accompaniment_level_.get(), dry_when_late_.get()};
+        return {vocals_level_.get(), accompaniment_level_.get(), dry_when_late_.get(), bypass_.get()};
     }
 
     const AudioPortConfig config_;
@@ -262,15 +266,18 @@ private:
 
     // The audio thread's own.
     DelayLine delay_;
+    const Patch patch_;
     LateMixer mixer_;
-    std::vector<float> dry_block_, vocals_block_, silence_;  // (max_block, channels)
-    std::uint64_t position_ = 0;                             // of the next input sample
+    std::vector<float> input_block_, dry_block_, vocals_block_, silence_;  // (max_block, channels)
+    std::vector<float> bus_blocks_;                                        // (kBuses, max_block, channels)
+    BusBlocks buses_{};                                                    // where each bus that plays goes
+    std::uint64_t position_ = 0;                                           // of the next input sample
     bool late_ = false;
     bool worker_dead_ = false;
 
     // Control to audio.
     Shared<float> vocals_level_{1.0f}, accompaniment_level_{1.0f};
-    Shared<bool> dry_when_late_{true}, wait_for_worker_{false};
+    Shared<bool> dry_when_late_{true}, bypass_{false}, wait_for_worker_{false};
     Shared<std::uint64_t> stop_after_{0};
 
     // Audio to any.
