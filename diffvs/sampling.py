@@ -73,23 +73,35 @@ def separate_causal(
     waveform: Tensor,
     sigmas: Sequence[float],
     progress: Progress = lambda samples: None,
-    piece_frames: int = 512,
+    piece_frames: int = 128,
 ) -> Tensor:
-    """Vocals (2, samples) of a waveform (2, samples) at the model's rate, aligned to the sample."""
+    """Vocals (2, samples) of a waveform (2, samples) at the model's rate, aligned to the sample.
+
+    Images and activations are made and forgotten piece by piece; of the song only samples are kept.
+    """
     spectrum, lookahead = denoiser.config.spectrum, denoiser.lookahead_frames
     hop, samples = spectrum.hop_length, waveform.shape[1]
     if samples == 0:
         return waveform.clone()
     frames = -(-(samples + spectrum.latency) // hop) + lookahead
-    padded = F.pad(waveform, (0, frames * hop - samples))
-    image = analyse(padded[None], spectrum)
+    overlap = spectrum.latency // hop  # frames whose windows reach into the ones after them
     sampler = StreamingSampler(denoiser, sigmas)
-    pieces = []
+    pieces: list[Tensor] = []
+    carried: Tensor | None = None  # the last `overlap` frames of vocals: their samples are not whole yet
     for start in range(0, frames, piece_frames):
-        pieces.append(sampler.process(image[..., start : start + piece_frames]))
-        progress(min((start + piece_frames) * hop, samples))
-    vocals = torch.cat(pieces, dim=-1)[..., lookahead:]
-    return synthesise(vocals, spectrum)[0, :, :samples].clone()
+        stop = min(start + piece_frames, frames)
+        before = min(overlap, start)
+        heard = waveform[None, :, (start - before) * hop : stop * hop]
+        heard = F.pad(heard, (0, (stop - start + before) * hop - heard.shape[-1]))
+        vocals = sampler.process(analyse(heard, spectrum)[..., before:])
+        if carried is not None:
+            vocals = torch.cat([carried, vocals], dim=-1)
+        made = synthesise(vocals, spectrum)[0]
+        carried = vocals[..., max(0, vocals.shape[-1] - overlap) :]
+        last = stop == frames
+        pieces.append(made if last else made[:, : max(0, vocals.shape[-1] - overlap) * hop])
+        progress(min(stop * hop, samples))
+    return torch.cat(pieces, dim=1)[:, lookahead * hop :][:, :samples].clone()
 
 
 @torch.inference_mode()
