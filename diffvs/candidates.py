@@ -1,14 +1,16 @@
 """python -m diffvs.candidates: sizes for the live network, compared after equal training time.
 
 Each candidate changes the live preset in one respect. It is trained from scratch by `diffvs.train` on one
-thread and judged on the validation songs; finished candidates are not trained again, so an interrupted
-comparison goes on where it was.
+thread, for as many steps as take as long as those of the preset, and judged on the validation songs. How long
+a step takes is measured in turns, so that other work on the machine favours none. Finished candidates are not
+trained again: an interrupted comparison goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -18,16 +20,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from diffvs import checkpoint
 from diffvs.config import PRESETS, CausalUNetConfig, ModelConfig
 from diffvs.curves import HEADINGS, History, read_history
+from diffvs.data.loader import Batch
+from diffvs.device import counting_number
 from diffvs.edm import Denoiser
 from diffvs.evaluation import report
 from diffvs.training.log import SCORES
+from diffvs.training.trainer import TrainConfig, Trainer
 
 BEGIN, END = "<!-- candidates: begin -->", "<!-- candidates: end -->"
-COLUMNS = ("minutes", "hours heard", "parameters (M)", "GMAC/s", "vocals SDR (dB)", "accompaniment SDR (dB)")
+COLUMNS = ("steps", "hours heard", "parameters (M)", "GMAC/s", "vocals SDR (dB)", "accompaniment SDR (dB)")
+ROUNDS = 5  # of one step of each candidate; the quickest counts
 STOP_S = 60.0  # patience with a training that was asked to save and stop
 
 
@@ -64,14 +71,45 @@ def folder_of(out: Path, name: str) -> Path:
     return out / name.replace(" ", "-").replace("/", "-")
 
 
-def start(name: str, model: ModelConfig, options: argparse.Namespace) -> subprocess.Popen[bytes]:
+def step_seconds(
+    models: dict[str, ModelConfig], config: TrainConfig, rounds: int = ROUNDS
+) -> dict[str, float]:
+    """How long one step of each takes on this thread when nothing disturbs it: the least of some turns."""
+    trainers = {name: Trainer(model, config) for name, model in models.items()}
+    least = dict.fromkeys(models, float("inf"))
+    for name in itertools.chain.from_iterable([models] * (ROUNDS + 1)):  # the first is for warming up
+        trainer, samples = trainers[name], models[name].segment
+        noise: Tensor = torch.randn(2, config.batch_size, 2, samples) / 10
+        batch = Batch(noise[0] + noise[1], noise[1], torch.full((config.batch_size,), 22_050.0))
+        began_s = time.perf_counter()
+        trainer.train_step(batch)
+        if trainer.step > 1:
+            least[name] = min(least[name], time.perf_counter() - began_s)
+    return least
+
+
+def steps_of(options: argparse.Namespace) -> dict[str, int]:
+    """Steps for each candidate; measured once, then kept beside the runs."""
+    kept = options.out / "steps.json"
+    if kept.is_file():
+        found: dict[str, int] = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    torch.set_num_threads(options.threads)
+    seconds = step_seconds({name: model for name, (_, model) in candidates().items()}, TrainConfig())
+    reference = next(iter(seconds.values()))
+    steps = {name: max(1, round(options.steps * reference / one)) for name, one in seconds.items()}
+    report.write(kept, json.dumps(steps, indent=2) + "\n")
+    return steps
+
+
+def start(name: str, model: ModelConfig, steps: int, options: argparse.Namespace) -> subprocess.Popen[bytes]:
     """Train a candidate, from random weights that are the same each time, in a process of its own."""
     run, begin = folder_of(options.out, name), folder_of(options.out, name) / "start"
     if not (begin / checkpoint.WEIGHTS).is_file():
         torch.manual_seed(0)
         checkpoint.save(begin, model, Denoiser(model).state_dict(), {})
     command = [sys.executable, "-m", "diffvs.train", "--data", str(options.data), "--out", str(run)]
-    command += ["--start-from", str(begin), "--minutes", f"{options.minutes:g}", "--validate-steps", "1"]
+    command += ["--start-from", str(begin), "--steps", str(steps), "--validate-steps", "1"]
     command += ["--validate-minutes", "1e6", "--example-seconds", "0"]
     with (run / "training.log").open("ab") as log:
         return subprocess.Popen(
@@ -86,14 +124,15 @@ def train(options: argparse.Namespace) -> bool:
         for name, (_, model) in candidates().items()
         if not (folder_of(options.out, name) / SCORES).is_file()
     ]
+    steps = steps_of(options) if waiting else {}
     running: dict[str, subprocess.Popen[bytes]] = {}
     well = True
     try:
         while waiting or running:
             while waiting and len(running) < options.at_once:
                 name, model = waiting.pop(0)
-                running[name] = start(name, model, options)
-                print(f"{name}: training for {options.minutes:g} min", flush=True)
+                running[name] = start(name, model, steps[name], options)
+                print(f"{name}: training for {steps[name]} steps", flush=True)
             time.sleep(1)
             for name in [name for name, process in running.items() if process.poll() is not None]:
                 code = running.pop(name).returncode
@@ -151,13 +190,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m diffvs.candidates",
-        description="Train variants of the live network for the same time each, and compare them on the "
+        description="Train variants of the live network for equally long, and compare them on the "
         "validation songs. Finished ones are kept.",
     )
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="CACHE", help="prepared audio")
     add("--out", type=Path, required=True, metavar="FOLDER", help="one run per candidate")
-    add("--minutes", type=float, default=20.0, metavar="X", help="of training for each (default: 20)")
+    add(
+        "--steps", type=counting_number, required=True, metavar="N",
+        help="of the live preset; the others get as many as take as long",
+    )  # fmt: skip
     add("--at-once", type=int, default=1, metavar="N", help="candidates trained side by side (default: 1)")
     add("--threads", type=int, default=1, metavar="N", help="for each (default: 1)")
     add("--write", type=Path, metavar="FILE.md", help="put the table between this page's candidate markers")
