@@ -1,0 +1,180 @@
+"""MIDI controllers beside a live session: each port on a thread of its own, found again when it was away.
+
+The thread fetches what has come every few milliseconds, moves the controls, and sends the lights. Nobody
+waits for it: a change made elsewhere only leaves a name in its queue.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from stream.control.controls import Controls
+from stream.control.mapping import MidiMap
+from stream.control.midi_lights import Lights
+from stream.control.midi_mapper import Mapper, Recall
+from stream.control.midi_messages import Decoder, Message
+from stream.control.midi_ports import VIRTUAL, Input, Output, Transport, find_again, find_output, find_port
+from stream.control.parameters import ControlError, Value
+
+FETCH_S = 0.004  # below what a hand feels, and a fraction of any usual block
+LOOK_S = 1.0  # between two looks whether the port is still there, or back
+CLOSE_S = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class MidiPort:
+    """One controller, in and out; raises ControlError when made. One that fails is away until `look` finds it."""
+
+    def __init__(self, transport: Transport, wanted: str):
+        self._transport = transport
+        self._wanted = wanted
+        self.name = VIRTUAL if wanted == VIRTUAL else find_port(transport.inputs(), wanted)
+        self.lights = ""  # the name of the output, if there is one
+        self.there = False
+        self._decoder = Decoder()
+        self._output: Output | None = None
+        try:
+            self._input = self._open(self.name)
+        except OSError as error:
+            raise ControlError(str(error)) from None
+
+    def receive(self) -> list[Message]:
+        if not self.there:
+            return []
+        try:
+            return [message for data in self._input.receive() for message in self._decoder.feed(data)]
+        except OSError as error:
+            self._lose(str(error))
+            return []
+
+    def send(self, messages: Sequence[Message]) -> None:
+        if self._output is None:
+            return
+        try:
+            for message in messages:
+                self._output.send(message.bytes)
+        except OSError as error:
+            logger.warning("MIDI output %s: %s; its lights stay as they are", self.lights, error)
+            self._output = None
+
+    def look(self) -> bool:
+        """Whether the port has just gone or come back."""
+        if self.name == VIRTUAL:
+            return False
+        try:
+            found = find_again(self._input.names(), self.name)
+            if self.there and found != self.name:
+                self._lose("unplugged, or its program has ended")
+                return True
+            if self.there or found is None:
+                return False
+            self.close()
+            self.name = found
+            self._input = self._open(found)
+        except (OSError, ControlError):
+            return False  # as good as away: the next look may find it
+        logger.warning("MIDI input %s is back", self.name)
+        return True
+
+    def close(self) -> None:
+        self.there = False
+        self._input.close()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def _open(self, name: str) -> Input:
+        opened = self._transport.open_input(name)
+        self.there, self._decoder = True, Decoder()
+        lights = VIRTUAL if name == VIRTUAL else find_output(self._transport.outputs(), self._wanted, name)
+        self.lights = lights or ""
+        try:
+            self._output = self._transport.open_output(lights) if lights else None
+        except OSError as error:
+            logger.warning("%s; it goes without lights", error)
+            self.lights = ""
+        return opened
+
+    def _lose(self, why: str) -> None:
+        self.there = False
+        logger.warning("MIDI input %s is gone (%s); it is taken up again when it is back", self.name, why)
+
+
+class PortPlayer:
+    """Joins one port to the controls. `step` does what there is to do, and is all that its thread does."""
+
+    def __init__(self, port: MidiPort, midi_map: MidiMap):
+        self.port = port
+        self.map = midi_map
+        self._lights = Lights(midi_map)
+        self._changed: deque[tuple[str, Value]] = deque(maxlen=1024)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def start(self, controls: Controls, recall: Recall | None = None) -> None:
+        self.join(controls, recall)
+        self._thread.start()
+
+    def join(self, controls: Controls, recall: Recall | None = None) -> None:
+        """All of start but the thread."""
+        self.port.receive()  # what was pressed before there was anything to move
+        self._controls = controls
+        self._mapper = Mapper(self.map, controls, recall)
+        self._unsubscribe = controls.subscribe(
+            lambda name, value, source: self._changed.append((name, value))
+        )
+        self.port.send(self._lights.show(controls.snapshot()))
+
+    def step(self) -> None:
+        """[midi]"""
+        for message in self.port.receive():
+            self._mapper.handle(message)
+        changed = {}
+        while self._changed:
+            name, value = self._changed.popleft()
+            changed[name] = value
+        if changed:
+            self.port.send(self._lights.show(changed))
+
+    def look(self) -> None:
+        """[midi] After the port was away, what was held is let go and all lights are sent again."""
+        if not self.port.look():
+            return
+        if not self.port.there:
+            self._mapper.let_go()
+            return
+        self._lights.forget()
+        self.port.send(self._lights.show(self._controls.snapshot()))
+
+    def close(self) -> None:
+        if self._unsubscribe:
+            self._unsubscribe()
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)  # a driver may hang: then its port is left to the end of the process
+        if not self._thread.is_alive():
+            self.port.send(self._lights.dark())
+            self.port.close()
+
+    def _run(self) -> None:
+        """[midi]"""
+        every = round(LOOK_S / FETCH_S)
+        for count in itertools.count(1):
+            if self._closing.wait(FETCH_S):
+                return
+            self._try(self.step)
+            if count % every == 0:
+                self._try(self.look)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """The thread outlives whatever a driver comes up with."""
+        try:
+            work()
+        except Exception:
+            logger.exception("MIDI port %s", self.port.name)
