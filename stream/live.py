@@ -14,7 +14,7 @@ from rich.console import Console
 
 from stream.control.companion import Companion
 from stream.control.memory import starting_values
-from stream.control.options import add_control_options, companions, control_options
+from stream.control.options import add_control_options, companions, control_options, errand
 from stream.control.parameters import MODES
 from stream.control.settings import Settings
 from stream.devices import DeviceError, describe, list_devices
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         del given["list_devices"]
         control = control_options(given)
         settings = Settings.load(control.config)
+        if errand(control, settings):
+            return 0
         options = LiveOptions(**given, start=starting_values(settings, control.preset))
         beside = companions(control, settings)
         try:

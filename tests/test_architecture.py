@@ -33,7 +33,8 @@ GATES = {
     "pybind11": [],
     "jack": [],
     "pythonosc": ["stream/control/osc.py"],
-    "tomlkit": ["stream/control/settings.py"],
+    "tomlkit": ["stream/control/settings.py", "stream/control/midi_maps.py"],
+    "rtmidi": ["stream/control/midi_ports.py"],
 }
 COMMAND_LINES = {
     "devtools/commands.py",

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class MidiPort:
-    """One controller, in and out; raises ControlError when made. One that fails is away until `look` finds it."""
+    """One controller, in and out. Making it raises ControlError; if it fails later, `look` gets it back."""
 
     def __init__(self, transport: Transport, wanted: str):
         self._transport = transport
@@ -53,7 +53,7 @@ class MidiPort:
             return []
 
     def send(self, messages: Sequence[Message]) -> None:
-        if self._output is None:
+        if self._output is None or not self.there:
             return
         try:
             for message in messages:
@@ -146,11 +146,10 @@ class PortPlayer:
         """[midi] After the port was away, what was held is let go and all lights are sent again."""
         if not self.port.look():
             return
-        if not self.port.there:
-            self._mapper.let_go()
-            return
-        self._lights.forget()
-        self.port.send(self._lights.show(self._controls.snapshot()))
+        self._mapper.let_go()
+        if self.port.there:
+            self._lights.forget()
+            self.port.send(self._lights.show(self._controls.snapshot()))
 
     def close(self) -> None:
         if self._unsubscribe:

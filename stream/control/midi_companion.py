@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
 
 from stream.control.mapping_toml import read_map
 from stream.control.midi import MidiPort, PortPlayer
-from stream.control.midi_mapper import Recall
+from stream.control.midi_learn import MANUAL, SECTION, Lesson
 from stream.control.midi_maps import map_for
-from stream.control.midi_ports import RtMidi, Transport, describe
+from stream.control.midi_ports import Transport, describe
+from stream.control.parameters import ControlError
+from stream.control.presets import Presets
+from stream.control.settings import Settings
 from stream.session import Session
 
 
 class MidiControl:
-    """Companion: opens every port, or raises ControlError. `section` is [midi] of the settings."""
+    """Companion. Opens every port, or raises ControlError."""
 
     def __init__(
         self,
         wanted: Sequence[str],
-        section: Mapping[str, Any],
+        settings: Settings,
         *,
         transport: Transport,
         map_name: str | None = None,
     ):
-        own = read_map(section)
+        self._settings = settings
         self.players: list[PortPlayer] = []
+        own = read_map(settings.section(SECTION))
         try:
             for each in wanted:
                 port = MidiPort(transport, each)
@@ -35,31 +39,54 @@ class MidiControl:
             raise
 
     def __str__(self) -> str:
+        """A line for each port."""
         return "\n".join(
             f"MIDI from {player.port.name}: {len(player.map.bindings)} controls"
-            f"{f' ({player.map.name})' if player.map.name else ''}"
-            f"{f', lights to {player.port.lights}' if player.port.lights else ', no lights'}"
+            f"{f' (map {player.map.name})' if player.map.name else ''}, "
+            f"{f'lights to {player.port.lights}' if player.port.lights else 'no lights'}"
             for player in self.players
         )
 
     def start(self, session: Session) -> None:
+        recall = Presets(session.controls, self._settings).recall
         for player in self.players:
-            player.start(session.controls, recall_of(session))
+            player.start(session.controls, recall)
 
     def close(self) -> None:
         for player in self.players:
             player.close()
 
 
-def recall_of(session: Session) -> Recall | None:
-    presets = getattr(session, "presets", None)
-    return None if presets is None else presets.recall
-
-
-def midi_ports(api: str) -> str:
-    """The list for people. Raises ControlError."""
-    transport = RtMidi(api)
+def list_ports(transport: Transport) -> str:
     return (
         f"MIDI inputs ({transport.name})\n{describe(transport.inputs())}\n"
-        f"MIDI outputs\n{describe(transport.outputs())}"
+        f"MIDI outputs ({transport.name})\n{describe(transport.outputs())}"
     )
+
+
+def midi_learn(
+    wanted: Sequence[str],
+    wishes: Sequence[str],
+    settings: Settings,
+    *,
+    transport: Transport,
+    ask: Callable[[str], str] = input,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Learns the wishes, or asks for them when there are none. Raises ControlError."""
+    if not wanted:
+        raise ControlError(f"--midi-learn needs the controller: give --midi\n{describe(transport.inputs())}")
+    ports: list[MidiPort] = []
+    try:
+        for each in wanted:
+            ports.append(MidiPort(transport, each))  # noqa: PERF401 - those that opened are closed
+        lesson = Lesson(ports, settings, sleep=sleep)
+        print(f"listening to {', '.join(port.name for port in ports)}")
+        for wish in wishes:
+            lesson.learn(wish)
+        if not wishes:
+            print(MANUAL)
+            lesson.converse(ask)
+    finally:
+        for port in ports:
+            port.close()

@@ -90,7 +90,7 @@ class RtMidi:
                     return name, known[name]
                 answering.append(name)
             except OSError as error:
-                reasons.append(f"{name}: {error}")
+                reasons.append(f"{name}: {str(error).rstrip('.')}")
         if not answering:
             raise ControlError(
                 NO_API.format(reasons="; ".join(reasons) or "none is built into python-rtmidi")

@@ -9,7 +9,10 @@ from typing import Any
 
 from stream.control.companion import Companion
 from stream.control.memory import Memory
+from stream.control.midi_companion import MidiControl, list_ports, midi_learn
+from stream.control.midi_ports import APIS, RtMidi
 from stream.control.osc import Osc
+from stream.control.parameters import ControlError
 from stream.control.settings import PATH_VARIABLE, Settings
 
 
@@ -20,6 +23,11 @@ class ControlOptions:
     config: Path | None
     preset: str | None
     osc: str | None
+    midi: list[str]
+    midi_api: str
+    midi_map: str | None
+    midi_learn: list[str] | None
+    list_midi: bool
 
 
 def add_control_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +48,25 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
         metavar="[HOST:]PORT",
         help="listen there, by UDP, to /diffvs/PARAMETER value (HOST: 127.0.0.1)",
     )
+    midi = parser.add_argument_group("MIDI")
+    midi.add_argument(
+        "--midi",
+        action="append",
+        default=[],
+        metavar="PORT",
+        help="number, words of its name, or 'virtual' for one to connect to; may be given several times",
+    )
+    midi.add_argument(
+        "--midi-map", metavar="NAME", help="what moves what, or a .toml file (default: by the port)"
+    )
+    midi.add_argument(
+        "--midi-learn",
+        nargs="*",
+        metavar="PARAMETER",
+        help="learn their knobs and pads one by one, or ask for them; then end",
+    )
+    midi.add_argument("--midi-api", choices=APIS, default="auto", help="the MIDI system (default: auto)")
+    midi.add_argument("--list-midi", action="store_true", help="show all MIDI ports, and end")
 
 
 def control_options(given: dict[str, Any]) -> ControlOptions:
@@ -52,4 +79,21 @@ def companions(options: ControlOptions, settings: Settings) -> list[Companion]:
     beside: list[Companion] = [Memory(settings)]
     if options.osc is not None:
         beside.append(Osc(options.osc, settings))
+    if options.midi:
+        midi = MidiControl(
+            options.midi, settings, transport=RtMidi(options.midi_api), map_name=options.midi_map
+        )
+        print(midi)
+        beside.append(midi)
+    elif options.midi_map:
+        raise ControlError("--midi-map needs --midi, the port that it is for")
     return beside
+
+
+def errand(options: ControlOptions, settings: Settings) -> bool:
+    """Does what was asked for instead of a session, if anything was. Raises ControlError."""
+    if options.list_midi:
+        print(list_ports(RtMidi(options.midi_api)))
+    elif options.midi_learn is not None:
+        midi_learn(options.midi, options.midi_learn, settings, transport=RtMidi(options.midi_api))
+    return options.list_midi or options.midi_learn is not None
