@@ -32,7 +32,7 @@ class Engine:
     threaded    a worker thread separates while the audio goes on; otherwise `process` does it itself,
                 after the block, and what the separator raises comes out of it
     wait        the audio waits for the worker: exact at any speed, for hosts that outrun the clock
-    slack_hops  finished hops held back, so that a late one does no harm; without a use when waiting
+    slack_hops  how long a hop may take before it is late, in hops; without a use when waiting
     routing     from the channels of the device, and to them; None is channel by channel
     tap         is given every stretch of mixture and its vocals, on the worker's thread
     """

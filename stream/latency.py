@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# How many finished hops the worker keeps in hand, so that a late one does no harm.
-SLACK_HOPS = {"low": 1, "normal": 2, "safe": 4}
+# How long a hop may take to be separated before it is late, in hops: what is ready sooner is held back.
+SLACK_HOPS = {"low": 0.5, "normal": 1, "safe": 4}
 
 
 def adapter_latency(block_size: int, hop_length: int) -> int:

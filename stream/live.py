@@ -181,12 +181,12 @@ def _parser() -> argparse.ArgumentParser:
     add_control_options(parser)
 
     timing = parser.add_argument_group("timing")
-    hops = ", ".join(f"{name} {count}" for name, count in SLACK_HOPS.items())
+    hops = ", ".join(f"{name} {count:g}" for name, count in SLACK_HOPS.items())
     timing.add_argument(
         "--latency",
         choices=list(SLACK_HOPS),
         default="normal",
-        help=f"hops held back: {hops} (default: normal)",
+        help=f"time that a hop gets, in hops: {hops} (default: normal)",
     )
     timing.add_argument(
         "--on-late",

@@ -27,7 +27,7 @@ class RunOptions:
     provider: str = "auto"
     steps: int | None = None  # of the sampler; None is the model's own number
     threads: int = 1
-    live: bool = False  # without `steps`, make fewer when time is short
+    live_hops: float = 0.0  # a hop is late after so many; above 0, fewer steps are made when time is short
     most_steps: int = 0  # can be chosen while it runs
 
     def __post_init__(self) -> None:
@@ -70,7 +70,8 @@ def _maker(model: str, sample_rate: int | None, channels: int, run: RunOptions) 
         from stream.model_file import load  # only here: the identity needs no ONNX Runtime
     except ImportError as error:
         raise ModelError(f"{NO_RUNTIME} ({error})") from error
-    share = LIVE_SHARE / ((channels + 1) // 2) if run.live else 0.0  # the pairs are separated in turn
+    pairs = (channels + 1) // 2  # separated in turn
+    share = LIVE_SHARE * min(run.live_hops, 1.0) / pairs
     return lambda: load(
         Path(model),
         provider=run.provider,

@@ -116,7 +116,7 @@ class Session:
         run = RunOptions(
             provider=options.provider,
             threads=options.threads,
-            live=not options.wait,
+            live_hops=0.0 if options.wait else SLACK_HOPS[options.latency],
             most_steps=MOST_STEPS,
         )
         separator, self.model = load_separator(

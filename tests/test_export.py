@@ -219,8 +219,8 @@ def test_live_and_without_steps_the_quality_follows_the_load(tmp_path: Path) -> 
         return load_separator(file, run=RunOptions(provider="cpu", **run))[0].status
 
     assert status() == f"tiny on cpu ({processor()}), 3 evaluations"
-    assert status(live=True).endswith(", 3 of 3 evaluations")
-    assert status(live=True, steps=1).endswith(", 1 evaluation")
+    assert status(live_hops=1.0).endswith(", 3 of 3 evaluations")
+    assert status(live_hops=1.0, steps=1).endswith(", 1 evaluation")
 
 
 def test_help_is_the_committed_one() -> None:
