@@ -13,15 +13,19 @@ from pathlib import Path
 from rich.console import Console
 
 from stream.control.companion import Companion
+from stream.control.keys import Keys
 from stream.control.memory import starting_values
 from stream.control.options import add_control_options, companions, control_options, errand
 from stream.control.parameters import MODES
+from stream.control.presets import Presets
 from stream.control.settings import Settings
+from stream.control.terminal import Terminal, terminal
 from stream.devices import DeviceError, describe, list_devices
+from stream.keyboard import KeyboardDisplay
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.load import NO_MODEL
 from stream.options import add_run_options
-from stream.panel import Display, LivePanel, NoDisplay, StatusLines, levels, summary
+from stream.panel import Display, LivePanel, StatusLines, levels, summary
 from stream.recorder import RecordError
 from stream.recording import summary as takes
 from stream.separator import ModelError
@@ -29,6 +33,7 @@ from stream.session import End, LiveOptions, Session
 
 # How long one Python thread may keep another waiting: the worker should not lose milliseconds to the panel.
 SWITCH_INTERVAL_S = 0.0005
+QUIET_PERIOD_S = 60.0  # between two plain lines where nobody asked for them
 
 EPILOG = """\
 examples:
@@ -66,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = LiveOptions(**given, start=starting_values(settings, control.preset))
         beside = companions(control, settings)
         try:
-            return _play(options, status_s, beside)
+            code, clean = _play(options, status_s, beside, settings)
         finally:
             for companion in beside:
                 companion.close()
@@ -75,15 +80,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    if not clean:
+        # PortAudio would hang or abort in its own clean-up when it lost its device.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
-def _play(options: LiveOptions, status_s: float | None, beside: Sequence[Companion]) -> int:
+def _play(
+    options: LiveOptions, status_s: float | None, beside: Sequence[Companion], settings: Settings
+) -> tuple[int, bool]:
+    """The exit code, and whether everything could be let go of."""
     if status_s is not None and not status_s > 0:
         raise ValueError(f"--status is {status_s:g}; give the seconds between two lines")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     session = Session(options)
+    screen = terminal()
+
+    def stop(*_: object) -> None:
+        if screen:
+            screen.restore()  # a second signal may end the program on the spot
+        session.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: session.stop())
+        signal.signal(number, stop)
     gc.collect()
     gc.freeze()  # what is loaded stays: the collector need not look through it while playing
     end: End = "stopped"
@@ -93,7 +114,8 @@ def _play(options: LiveOptions, status_s: float | None, beside: Sequence[Compani
         _introduce(session, budget)
         for companion in beside:
             companion.start(session)
-        display = _display(session, budget, status_s)
+        keys = Keys(session.controls, Presets(session.controls, settings), stop)
+        display = _display(session, budget, status_s, screen, keys)
         try:
             end = session.run(display)
         finally:
@@ -105,12 +127,7 @@ def _play(options: LiveOptions, status_s: float | None, beside: Sequence[Compani
     if end == "lost":
         print("stream.live: the audio device is gone (unplugged, or its server stopped)", file=sys.stderr)
         code = 2
-    if not clean:
-        # PortAudio would hang or abort in its own clean-up when it lost its device.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    return code, clean
 
 
 def _introduce(session: Session, budget: LatencyBudget) -> None:
@@ -122,11 +139,16 @@ def _introduce(session: Session, budget: LatencyBudget) -> None:
     print("running; Ctrl-C ends", flush=True)
 
 
-def _display(session: Session, budget: LatencyBudget, status_s: float | None) -> Display:
-    if status_s is not None:
-        return StatusLines(status_s)
+def _display(
+    session: Session, budget: LatencyBudget, status_s: float | None, screen: Terminal | None, keys: Keys
+) -> Display:
+    """In place where there is a screen for it, else in lines."""
     console = Console()
-    return LivePanel(console, session.title, budget) if console.is_terminal else NoDisplay()
+    in_place = status_s is None and console.is_terminal and not console.is_dumb_terminal
+    display: Display = StatusLines(status_s or QUIET_PERIOD_S, levels(session.controls))
+    if in_place and console.encoding.startswith("utf"):
+        display = LivePanel(console, session.title, budget, keys if screen else None)
+    return KeyboardDisplay(display, screen, keys) if screen else display
 
 
 def _conclude(session: Session) -> None:

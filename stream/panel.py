@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Protocol
 
@@ -11,7 +12,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from stream.board import board
 from stream.control.controls import Controls
+from stream.control.keys import Keys
+from stream.control.parameters import AUTO
 from stream.latency import LatencyBudget
 from stream.stats import Stats
 
@@ -27,59 +31,72 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
-class NoDisplay:
-    def show(self, stats: Stats, controls: Controls) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
 class StatusLines:
-    """One plain line every period_s seconds of audio, with the highest peaks of that time."""
+    """A plain line every period_s seconds of audio, with the highest peaks of that time; one when controls
+    have moved. Where nobody reads any more, the music goes on all the same.
+    """
 
-    def __init__(self, period_s: float):
+    def __init__(self, period_s: float, said: str = ""):
+        """`said` are the levels that the reader knows already."""
         self._period_s = period_s
         self._next_s = period_s
         self._peaks = [0.0, 0.0, 0.0]
+        self._levels, self._said = "", said
 
     def show(self, stats: Stats, controls: Controls) -> None:
+        before, self._levels = self._levels, levels(controls)
+        self._said = self._said or self._levels
+        if self._levels == before != self._said:  # moved, and at rest
+            self._said = self._levels
+            self._print(f"{stats.seconds:8.1f} s  {self._levels}")
         now = [stats.peak_input, stats.peak_vocals, stats.peak_output]
         self._peaks = [max(pair) for pair in zip(self._peaks, now, strict=True)]
         if stats.seconds < self._next_s:
             return
         self._next_s = (math.floor(stats.seconds / self._period_s) + 1) * self._period_s
-        print(status_line(stats, *self._peaks), flush=True)
+        self._print(status_line(stats, *self._peaks))
         self._peaks = [0.0, 0.0, 0.0]
 
     def close(self) -> None:
         pass
 
+    def _print(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            print(line, flush=True)
+
 
 class LivePanel:
-    """The session at a glance, in place."""
+    """The session at a glance, in place. After close(), show() begins afresh."""
 
-    def __init__(self, console: Console, title: str, budget: LatencyBudget):
+    def __init__(self, console: Console, title: str, budget: LatencyBudget, keys: Keys | None = None):
         self._title = title
         self._budget = budget
+        self._keys = keys
+        self._gone = False
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._live.start()
 
     def show(self, stats: Stats, controls: Controls) -> None:
-        self._live.update(panel(stats, controls, self._budget, self._title), refresh=True)
+        if self._gone:
+            return
+        try:
+            self._live.start()
+            self._live.update(panel(stats, controls, self._budget, self._title, self._keys), refresh=True)
+        except OSError:  # the terminal has been closed; the music plays on
+            self._gone = True
 
     def close(self) -> None:
-        self._live.stop()
+        if not self._gone:
+            self._live.stop()
 
 
-def panel(stats: Stats, controls: Controls, budget: LatencyBudget, title: str) -> RenderableType:
-    meters = Table.grid(padding=(0, 1))
+def panel(
+    stats: Stats, controls: Controls, budget: LatencyBudget, title: str, keys: Keys | None = None
+) -> RenderableType:
     rows = [("input", stats.peak_input), ("vocals", stats.peak_vocals), ("output", stats.peak_output)]
-    for name, peak in rows:
-        meters.add_row(name, meter(peak), decibels(peak))
+    indent = 25 if keys else 14  # below the faders
+    meters = [Text(f"{name:{indent}}") + meter(peak) + Text(f" {decibels(peak)}") for name, peak in rows]
     times = stats.times
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("levels", levels(controls))
     facts.add_row("latency", f"{budget.ms(budget.total):.1f} ms ({', '.join(_shares(budget))})")
     facts.add_row("load", Text(load(stats), style="red" if times.rtf > 0.8 else ""))
     facts.add_row(
@@ -89,7 +106,7 @@ def panel(stats: Stats, controls: Controls, budget: LatencyBudget, title: str) -
     for name, words in remarks(stats):
         facts.add_row(name, Text(words, style="yellow"))
     facts.add_row("time", f"{stats.seconds:.1f} s")
-    return Panel(Group(meters, facts), title=title, expand=False)
+    return Panel(Group(board(controls, keys), *meters, facts), title=Text(title), expand=False)
 
 
 def levels(controls: Controls) -> str:
@@ -97,6 +114,7 @@ def levels(controls: Controls) -> str:
     values = controls.snapshot()
     words = [f"vocals {values['vocals']:.0%}", f"accompaniment {values['accompaniment']:.0%}"]
     words += [f"gain {values['gain']:+g} dB"] if values["gain"] else []
+    words += [f"steps {values['steps']}"] if values["steps"] != AUTO else []
     words += [name for name in ("mute", "bypass") if values[name]]
     return ", ".join(words)
 

@@ -1,0 +1,215 @@
+"""stream.live on a pseudo terminal, with keys and signals: however it ends, the terminal is as it was."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+termios = pytest.importorskip("termios", reason="Windows has other terminals")
+
+HERE = Path(__file__).parent
+RIG = HERE / "keyboard_rig.py"
+PATIENCE_S = 30.0
+CTRL_C, CTRL_Z, UP = b"\x03", b"\x1a", b"\x1b[A"
+SHELL = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp('sh', ['sh', '-i'])"
+HIDDEN, VISIBLE = "\x1b[?25l", "\x1b[?25h"  # the cursor
+
+
+class Screen:
+    """A pseudo terminal with a program on it."""
+
+    def __init__(self, *command: str, **environment: str):
+        self._master, self._slave = os.openpty()
+        termios.tcsetwinsize(self._slave, (24, 80)) if hasattr(termios, "tcsetwinsize") else None
+        self.before = termios.tcgetattr(self._slave)
+        self.text = ""
+        self.process = subprocess.Popen(
+            [sys.executable, *command],
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            start_new_session=True,
+            env={
+                **{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "ENV")},
+                "PYTHONPATH": str(HERE.parent),
+                "TERM": "xterm",
+                "PS1": "$ ",
+                **environment,
+            },
+        )
+
+    def send(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def see(self, words: str) -> None:
+        """Waits for words that have not been seen so far."""
+        latest_s = time.monotonic() + PATIENCE_S
+        while words not in self.text:
+            assert time.monotonic() < latest_s, f"{words!r} is not in {self.text!r}"
+            self._look(0.1)
+        self.text = self.text[self.text.index(words) + len(words) :]
+
+    def mode(self) -> list:
+        return termios.tcgetattr(self._slave)
+
+    def is_raw(self) -> bool:
+        return not self.mode()[3] & (termios.ICANON | termios.ECHO)
+
+    def ends_with(self, code: int) -> str:
+        """What it printed from here to its end."""
+        latest_s = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None:
+            assert time.monotonic() < latest_s, f"it plays on: {self.text!r}"
+            self._look(0.1)
+        while self._look(0.1):
+            pass
+        assert self.process.returncode == code, self.text
+        return self.text
+
+    def _look(self, timeout_s: float) -> bool:
+        ready, _, _ = select.select([self._master], [], [], timeout_s)
+        if ready:
+            self.text += os.read(self._master, 65_536).decode(errors="replace")
+        return bool(ready)
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+        os.close(self._slave)
+
+
+def live(how: str = "run", *options: str, **environment: str) -> Screen:
+    return Screen(str(RIG), how, *options, RIG_TAKES_TERMINAL="1", **environment)
+
+
+def test_keys_move_the_controls_and_q_q_ends():
+    with live() as screen:
+        screen.see("? keys")
+        assert screen.is_raw()
+        screen.send(UP + UP + b"m3")
+        screen.see("[MUTE]")
+        screen.see("preset acapella")
+        screen.send(b"b" + UP[:1])
+        time.sleep(0.05)
+        screen.send(UP[1:])  # in two pieces: still no escape and no [
+        screen.send(b"q")
+        screen.see("q once more")
+        screen.send(b"q")
+        screen.see("moved ")
+        rest = screen.ends_with(0)
+        assert rest.startswith("{'vocals': 1.0, 'accompaniment': 0.0, 'mute': True, 'bypass': True, 'mode'")
+        assert screen.mode() == screen.before
+
+
+def kill(number: int):
+    return lambda screen: screen.process.send_signal(number)
+
+
+@pytest.mark.parametrize(
+    ("how", "end", "code"),
+    [
+        ("run", kill(signal.SIGTERM), 0),
+        ("run", lambda screen: screen.send(CTRL_C), 0),
+        ("raise", lambda screen: None, 1),
+        ("hang", lambda screen: (screen.send(CTRL_C), time.sleep(0.6), screen.send(CTRL_C)), 130),
+    ],
+    ids=["SIGTERM", "Ctrl-C", "exception", "Ctrl-C twice, since it hangs"],
+)
+def test_whatever_ends_it_leaves_the_terminal_as_it_was(how, end, code):
+    with live(how) as screen:
+        screen.see(HIDDEN)
+        screen.see("? keys")
+        assert screen.is_raw()
+        end(screen)
+        rest = screen.ends_with(code)
+        assert screen.mode() == screen.before
+        assert VISIBLE in rest
+        assert HIDDEN not in rest[rest.rindex(VISIBLE) :]
+
+
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back():
+    with Screen("-c", SHELL) as screen:
+        screen.see("$ ")
+        screen.send(f"'{sys.executable}' '{RIG}' run\n".encode())
+        screen.see("? keys")
+        assert screen.is_raw()
+        screen.send(CTRL_Z)
+        screen.see(VISIBLE)
+        screen.see("$ ")
+        assert not screen.is_raw()
+        screen.send(b"bg; echo st''ill mine\n")
+        screen.see("still mine")
+        screen.send(b"m\n")  # for the shell
+        screen.see("not found")
+        assert "? keys" not in screen.text
+        screen.send(b"fg\n")
+        screen.see("? keys")
+        screen.send(UP + b"qq")
+        screen.see("moved {'vocals': 0.05, 'mode': 'custom'}")
+        screen.see("$ ")
+        assert not screen.is_raw()
+        screen.send(b"exit\n")
+
+
+def test_where_there_is_no_shell_to_return_to_ctrl_z_does_nothing():
+    with live() as screen:
+        screen.see("? keys")
+        screen.send(CTRL_Z)
+        screen.see(VISIBLE)
+        screen.see("? keys")
+        assert screen.is_raw()
+        screen.send(b"mqq")
+        screen.see("moved {'mute': True}")
+        screen.ends_with(0)
+
+
+@pytest.mark.parametrize(
+    "environment", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}], ids=["dumb", "latin"]
+)
+def test_a_simple_terminal_gets_plain_lines_and_gives_keys(environment):
+    with live(**environment) as screen:
+        screen.see("running")
+        screen.send(b"m")
+        screen.see("s  vocals 0%, accompaniment 100%, mute")
+        screen.send(b"?")
+        screen.see("bypass")
+        screen.send(b"qq")
+        rest = screen.ends_with(0)
+        assert not re.search(r"\x1b|━", rest.replace(VISIBLE, ""))
+        assert screen.mode() == screen.before
+
+
+def test_no_color_draws_without_colours():
+    with live(NO_COLOR="1", COLORTERM="truecolor") as screen:
+        screen.see("? keys")
+        screen.send(b"m")
+        screen.see("[MUTE]")
+        screen.send(b"qq")
+        rest = screen.ends_with(0)
+        assert not re.search(r"\x1b\[[0-9;]*3[0-7]", rest)
+
+
+def test_a_pipe_gets_plain_lines():
+    done = subprocess.run(
+        [sys.executable, str(RIG), "raise"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=HERE.parent,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        timeout=60,
+    )
+    assert "running" in done.stdout
+    assert "\x1b" not in done.stdout
