@@ -16,7 +16,7 @@ from devtools.system import SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
 TO_LISTEN = {"cpu", "demo"}
-TO_DEVELOP = TO_LISTEN | {"midi", "osc", "train", "export", "dev"}
+TO_DEVELOP = TO_LISTEN | {"midi", "osc", "ui", "train", "export", "dev"}
 # The quick ones first; pytest last, so that its summary is the last thing on the screen.
 CHECKS = {
     "format": ["-m", "ruff", "format", "--check", "."],

@@ -30,6 +30,8 @@ GATES = {
     "safetensors": ["diffvs/*", "export/*"],
     "tensorboard": ["diffvs/*"],
     "matplotlib": ["diffvs/*", "stream/demo.py"],
+    "aiohttp": ["stream/control/page/*"],
+    "segno": ["stream/control/page/*"],
     "pybind11": [],
     "jack": [],
     "pythonosc": ["stream/control/osc.py"],
@@ -118,7 +120,7 @@ def test_headers_know_neither_python_nor_audio_devices() -> None:
 
 @pytest.mark.parametrize("module", ["stream.live", "stream.render", "stream.demo"])
 def test_the_product_starts_without_torch(module: str) -> None:
-    heavy = {"torch", "scipy", "matplotlib", "diffvs", "export"}
+    heavy = {"torch", "scipy", "matplotlib", "diffvs", "export", "aiohttp"}
     program = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

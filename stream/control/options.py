@@ -12,6 +12,7 @@ from stream.control.memory import Memory
 from stream.control.midi_companion import MidiControl, list_ports, midi_learn
 from stream.control.midi_ports import APIS, RtMidi
 from stream.control.osc import Osc
+from stream.control.page.companion import DEFAULT_PORT, ControlPage
 from stream.control.parameters import ControlError
 from stream.control.settings import PATH_VARIABLE, Settings
 
@@ -28,6 +29,12 @@ class ControlOptions:
     midi_map: str | None
     midi_learn: list[str] | None
     list_midi: bool
+    ui: int | None
+    ui_host: str | None
+
+    def __post_init__(self) -> None:
+        if self.ui is not None and not 1 <= self.ui <= 65_535:
+            raise ValueError(f"--ui is {self.ui}; a port is from 1 to 65535")
 
 
 def add_control_options(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +74,20 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
     )
     midi.add_argument("--midi-api", choices=APIS, default="auto", help="the MIDI system (default: auto)")
     midi.add_argument("--list-midi", action="store_true", help="show all MIDI ports, and end")
+    page = parser.add_argument_group("control page")
+    page.add_argument(
+        "--ui",
+        type=int,
+        nargs="?",
+        const=DEFAULT_PORT,
+        metavar="PORT",
+        help=f"a page with faders and meters, for browsers on this machine (default: {DEFAULT_PORT})",
+    )
+    page.add_argument(
+        "--ui-host",
+        metavar="ADDRESS",
+        help="of this machine, for phones in its network (all it has: 0.0.0.0); needs the token shown",
+    )
 
 
 def control_options(given: dict[str, Any]) -> ControlOptions:
@@ -87,6 +108,12 @@ def companions(options: ControlOptions, settings: Settings) -> list[Companion]:
         beside.append(midi)
     elif options.midi_map:
         raise ControlError("--midi-map needs --midi, the port that it is for")
+    if options.ui is not None or options.ui_host is not None:
+        beside.append(
+            ControlPage(
+                host=options.ui_host or "127.0.0.1", port=options.ui or DEFAULT_PORT, settings=settings
+            )
+        )
     return beside
 
 
