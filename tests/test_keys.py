@@ -1,4 +1,4 @@
-"""What keys do, how they are read, and what the panel shows of it. No terminal needed."""
+"""What keys do, and how they are read. No terminal needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 from test_live import BUDGET, STATS
 
-from stream.board import fader
 from stream.control import keys as module
 from stream.control.controls import Controls
 from stream.control.keys import HELP, MOVES, Keys, help_lines
@@ -20,7 +19,7 @@ from stream.control.presets import Presets
 from stream.control.settings import Settings
 from stream.control.terminal import WindowsTerminal, keys_in
 from stream.keyboard import KeyboardDisplay
-from stream.panel import LivePanel, StatusLines
+from stream.panel import LivePanel
 
 PATIENCE_S = 20.0
 
@@ -149,91 +148,6 @@ def test_the_help_names_every_key():
     assert {*MOVES} - {"="} <= {*named}
     assert {*module.SWITCHES, "s", "w", "q", "?"} <= {*named}
     assert max(map(len, help_lines().splitlines())) <= 76  # of 80 columns
-
-
-def shown(controls: Controls, keys: Keys | None, width: int = 80, **how) -> str:
-    paper = io.StringIO()
-    console = Console(file=paper, width=width, height=24, **{"force_terminal": True, **how})
-    panel = LivePanel(console, "title", BUDGET, keys)
-    panel.show(STATS, controls)
-    text = paper.getvalue()
-    panel.close()
-    return text
-
-
-def plain(controls: Controls, keys: Keys | None) -> str:
-    """As text: a terminal without colours."""
-    return shown(controls, keys, color_system=None).replace("\x1b[?25l", "")
-
-
-def test_the_panel_shows_where_everything_stands(keys, controls):
-    controls.apply({"vocals": 0.5, "gain": -60.0, "steps": "2", "mute": True, "record": True})
-    text = plain(controls, keys)
-    for words in ("50%", "100%", "silence", "[MUTE]", " bypass ", "[RECORD]", "custom, steps 2", "? keys"):
-        assert words in text, words
-    assert "1  karaoke  2  guide  3  acapella  4  mix" in text
-    press(keys, "m", "r", "2")
-    text = plain(controls, keys)
-    assert "2 [guide]" in text
-    assert "preset guide" in text
-    assert " mute " in text
-
-
-def test_the_panel_fits_a_small_terminal(keys, controls):
-    press(keys, "?")
-    controls.set("gain", 12.0)
-    lines = plain(controls, keys).splitlines()
-    assert len(lines) <= 24
-    assert max(map(len, lines)) <= 80
-    assert "end" in "".join(lines)
-
-
-def test_without_keys_none_are_named(controls):
-    text = plain(controls, None)
-    assert "vocals" in text
-    assert "? keys" not in text
-    assert "up down" not in text
-
-
-def test_colours_are_there_unless_unwanted(keys, controls, monkeypatch):
-    controls.set("mute", True)
-    assert "\x1b[1;33m" in shown(controls, keys, color_system="standard")
-    monkeypatch.setenv("NO_COLOR", "1")
-    text = shown(controls, keys, color_system="standard")
-    assert "[MUTE]" in text
-    assert "\x1b[1;33m" not in text
-
-
-@pytest.mark.parametrize(("value", "behind"), [(0.0, 0), (0.5, 20), (1.0, 39)])
-def test_a_fader_shows_its_place(value, behind):
-    line = fader("vocals", value).plain
-    assert line == "━" * behind + "●" + "─" * (39 - behind)
-
-
-def test_plain_lines_say_what_was_moved_once_it_rests(capsys):
-    controls, lines = Controls(), StatusLines(1_000.0)
-    for vocals in (0.0, 0.0, 0.1, 0.2, 0.3, 0.3, 0.3):
-        controls.set("vocals", vocals)
-        lines.show(STATS, controls)
-    controls.toggle("bypass")
-    for _ in range(3):
-        lines.show(STATS, controls)
-    assert capsys.readouterr().out.splitlines() == [
-        "    10.0 s  vocals 30%, accompaniment 100%",
-        "    10.0 s  vocals 30%, accompaniment 100%, bypass",
-    ]
-
-
-def test_lines_that_nobody_reads_harm_nothing(monkeypatch):
-    class Closed(io.StringIO):
-        def write(self, text):
-            raise BrokenPipeError
-
-    monkeypatch.setattr(sys, "stdout", Closed())
-    StatusLines(1.0).show(STATS, Controls())
-    panel = LivePanel(Console(file=Closed(), force_terminal=True), "title", BUDGET)
-    panel.show(STATS, Controls())
-    panel.close()
 
 
 class ScriptedTerminal:

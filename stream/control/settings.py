@@ -130,7 +130,9 @@ class Settings:
 
 def default_path() -> Path:
     named = os.environ.get(PATH_VARIABLE)
-    return Path(named) if named else platformdirs.user_config_path("diffvs") / "settings.toml"
+    return (
+        Path(named) if named else platformdirs.user_config_path("diffvs", appauthor=False) / "settings.toml"
+    )
 
 
 def _merge(into: Any, changes: Mapping[str, Any], keep_none: bool = False) -> None:
