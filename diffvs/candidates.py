@@ -60,6 +60,7 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
             "dilations twice as long: 5 s of the past instead of 2.5, learned from 6-s excerpts",
             replace(with_network(dilations=(2, 4, 8, 16), middle_dilations=(32, 16)), segment_frames=256),
         ),
+        "noisy gain": ("the head also weighs the noisy image", with_network(noisy_gain=True)),
         "no mixer": ("without the frequency mixers", with_network(frequency_bottleneck=0)),
         "look-ahead": ("2 frames of the future: 46 ms more latency", with_network(lookahead_frames=2)),
     }
@@ -93,7 +94,8 @@ def steps_of(options: argparse.Namespace) -> dict[str, int]:
     kept = options.out / "steps.json"
     if kept.is_file():
         found: dict[str, int] = json.loads(kept.read_text(encoding="utf-8"))
-        return found
+        if candidates().keys() <= found.keys():
+            return found
     torch.set_num_threads(options.threads)
     seconds = step_seconds({name: model for name, (_, model) in candidates().items()}, TrainConfig())
     reference = next(iter(seconds.values()))

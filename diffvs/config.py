@@ -86,6 +86,7 @@ class CausalUNetConfig:
     embedding: int = 256
     frequency_bottleneck: int = 4  # the frequency mixer narrows each level's axis by this; 0 leaves it out
     lookahead_frames: int = 0
+    noisy_gain: bool = False  # the head also weighs the noisy image, so that noise can be cancelled
 
     def __post_init__(self) -> None:
         if len(self.dilations) != len(self.widths):

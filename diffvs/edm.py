@@ -27,8 +27,10 @@ class Denoiser(nn.Module):
     Images are (b, 4, bins, t), sigma is (b,). With look-ahead L, frame t of `noisy` and of the answer belongs
     to frame t - L of `mixture`: the network has heard L frames more than it answers for.
 
-    A causal network answers with a complex mask on the mixture and a residual, and carries its past in a
-    Context. A window network answers with the residual alone and has no past: its context stays empty.
+    A causal network answers with a complex mask on the mixture, a residual and, if so configured, gains of
+    the noisy image: these can cancel the noise that c_skip lets through, which is too fine for the network's
+    channels. It carries its past in a Context. A window network answers with the residual alone and has no
+    past: its context stays empty.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -58,10 +60,12 @@ class Denoiser(nn.Module):
         image = torch.cat([c_in * noisy, condition], dim=1)
         if isinstance(self.network, CausalUNet):
             output = self.network(image, c_noise.flatten(), context).float()
-            mask, residual = output.chunk(2, dim=1)
+            mask, residual, *gains = output.split(4, dim=1)
             frames = condition.shape[-1]
             condition = context.extend(condition, self.lookahead_frames)[..., :frames]
             answer = complex_product(mask, condition) + residual
+            for gain in gains:
+                answer = answer + gain * (c_in * noisy)
         else:
             answer = self.network(image, c_noise.flatten()).float()
         denoised: Tensor = c_skip * noisy + c_out * answer

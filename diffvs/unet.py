@@ -54,7 +54,7 @@ class Level(nn.Module):
 
 
 class CausalUNet(nn.Module):
-    """(b, channels_in, bins, t) and c_noise (b,) -> (b, channels_out, bins, t)."""
+    """(b, channels_in, bins, t) and c_noise (b,) -> (b, channels_out, bins, t), and 4 gains where configured."""
 
     def __init__(self, channels_in: int, channels_out: int, bins: int, config: CausalUNetConfig) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class CausalUNet(nn.Module):
         if bins % (config.bands * 2 ** (depth - 1)):
             raise ValueError(f"{bins} bins do not split into {config.bands} bands halved {depth - 1} times")
         frequencies = [bins // config.bands >> level for level in range(depth)]
-        self.bands, self.channels_out = config.bands, channels_out
+        self.bands = config.bands
         # One constant channel lets layers without a bias learn offsets (EDM2).
         self.enter = MPConv((channels_in + 1) * config.bands, widths[0])
         self.embed_in = nn.Linear(2 * FOURIER_FEATURES, config.embedding)
@@ -82,6 +82,9 @@ class CausalUNet(nn.Module):
         self.up = nn.ModuleList(MPConv(b, 2 * a) for a, b in pairwise(widths))
         self.leave = MPConv(widths[0], channels_out * config.bands)
         self.leave_gain = nn.Parameter(torch.zeros([]))
+        self.weigh = MPConv(widths[0], 4 * config.bands) if config.noisy_gain else None
+        if self.weigh is not None:
+            self.weigh_gain = nn.Parameter(torch.zeros([]))
         self.rates: Tensor
         rates = torch.exp(-math.log(1e4) * torch.arange(FOURIER_FEATURES) / FOURIER_FEATURES) * 100
         self.register_buffer("rates", rates, persistent=False)
@@ -109,8 +112,10 @@ class CausalUNet(nn.Module):
             if level:
                 x = _interleave(self.up[level - 1](x, Context()))
 
-        x = self.leave(x, Context(), self.leave_gain)
-        return x.reshape(batch, self.channels_out, bins, frames)
+        answer: Tensor = self.leave(x, Context(), self.leave_gain)
+        if self.weigh is not None:
+            answer = torch.cat([answer, self.weigh(x, Context(), self.weigh_gain)], dim=1)
+        return answer.reshape(batch, -1, bins, frames)
 
     def _embed(self, c_noise: Tensor) -> Tensor:
         angle = c_noise[:, None] * self.rates

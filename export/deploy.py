@@ -58,7 +58,7 @@ class CausalGraph(nn.Module):
         self.blocks_per_level = len(encoder) // len(network.encoder)
         self.enter = _enter(network.enter, self.bands, self.sigma_data)
         self.down, self.up, self.join = map(_convolutions, (network.down, network.up, network.join))
-        self.leave = _convolution(network.leave, network.leave_gain)
+        self.leave = _leave(network)
         with torch.no_grad():
             image = torch.zeros(1, 4, self.bins, 1)
             _, *states = self(image, image, torch.ones(1))
@@ -72,11 +72,14 @@ class CausalGraph(nn.Module):
         c_skip, c_out, c_in, c_noise = preconditioning(sigma, self.sigma_data)
         noisy, mixture = self._to_bands(noisy), self._to_bands(mixture)
         answer = self._unet(torch.cat([c_in * noisy, mixture], dim=1), self.modulate(c_noise), past)
-        mask, residual = torch.split(answer, 4 * self.bands, dim=1)
+        mask, residual, *gains = torch.split(answer, 4 * self.bands, dim=1)
         if self.lookahead_frames:
             mixture = past.extend(mixture, self.lookahead_frames)[:, :, : -self.lookahead_frames]
         product = self._complex_product(mask, mixture / self.sigma_data)
-        denoised = c_skip * noisy + c_out * (product + residual)
+        answer = product + residual
+        for gain in gains:
+            answer = answer + gain * (c_in * noisy)
+        denoised = c_skip * noisy + c_out * answer
         return denoised.transpose(2, 3).reshape(1, 4, self.bins, -1), *past.next
 
     def _unet(self, x: Tensor, gains: Sequence[Tensor], past: Past) -> Tensor:
@@ -188,6 +191,16 @@ def _enter(layer: MPConv, bands: int, sigma_data: float) -> nn.Conv2d:
     result = nn.Conv2d(8 * bands, len(weight), 1)
     result.weight = nn.Parameter(torch.cat([noisy, mixture / sigma_data], dim=1))
     result.bias = nn.Parameter(constant.sum(dim=(1, 2, 3)))
+    return result
+
+
+def _leave(network: CausalUNet) -> nn.Conv2d:
+    """The last layer, and the gains of the noisy image where there are any, as one."""
+    result = _convolution(network.leave, network.leave_gain)
+    if network.weigh is not None:
+        gains = _convolution(network.weigh, network.weigh_gain)
+        result.out_channels += gains.out_channels
+        result.weight = nn.Parameter(torch.cat([result.weight, gains.weight]).detach())
     return result
 
 

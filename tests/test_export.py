@@ -102,7 +102,7 @@ def test_the_graph_holds_what_a_stream_needs_and_no_training() -> None:
 
 
 def test_the_description_is_the_checkpoints() -> None:
-    denoiser, path = tiny(lookahead_frames=3)
+    denoiser, path = tiny(lookahead_frames=3, noisy_gain=True)
     spec, config = OnnxModel(path, provider="cpu").spec, denoiser.config
     for part in (config.spectrum, config.edm):
         for field in dataclasses.fields(part):

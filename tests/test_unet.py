@@ -8,9 +8,10 @@ import torch
 from denoisers import assert_same, awake, changed, image
 
 from diffvs.config import PRESETS, CausalUNetConfig, EdmConfig, ModelConfig
-from diffvs.edm import Denoiser
+from diffvs.edm import Denoiser, preconditioning
 from diffvs.layers import BRANCH_GAIN, Context, FrequencyMixer, MPConv, normalise
 
+TINY = PRESETS["tiny"]
 CAUSAL = [name for name, model in PRESETS.items() if model.network.kind == "causal"]
 SIGMA = torch.tensor([0.8])
 
@@ -236,3 +237,27 @@ def test_the_docs_show_the_state_of_live():
         line.split("|")[2:5] for line in page.splitlines() if line.startswith(("| encoder", "| mid", "| dec"))
     ]
     assert [tuple(map(int, row)) for row in rows] == shapes
+
+
+@pytest.mark.parametrize("sigma", [5.0, 1.0, 0.1])
+def test_gains_of_the_noisy_image_can_cancel_its_noise(sigma, monkeypatch):
+    """Without them c_skip lets noise through that the network would have to carry bin by bin."""
+    denoiser = awake(changed("tiny", noisy_gain=True))
+    noisy = sigma * image(TINY, 6, seed=1)
+    c_skip, c_out, c_in, _ = preconditioning(torch.tensor(sigma), denoiser.sigma_data)
+    output = torch.zeros(1, 12, TINY.spectrum.bins, 6)
+    output[:, 8:] = -c_skip / (c_out * c_in)
+    monkeypatch.setattr(denoiser.network, "forward", lambda *_: output)
+    answer = denoiser(noisy, torch.tensor([sigma]), image(TINY, 6))
+    assert float(answer.abs().max()) < 1e-5 * sigma
+
+
+def test_a_fresh_network_has_no_gains_yet():
+    """So that training may go on with them from weights without."""
+    torch.manual_seed(0)
+    without = Denoiser(TINY).eval().requires_grad_(False)
+    denoiser = Denoiser(changed("tiny", noisy_gain=True)).eval().requires_grad_(False)
+    missing, unexpected = denoiser.load_state_dict(without.state_dict(), strict=False)
+    assert (sorted(missing), unexpected) == (["network.weigh.weight", "network.weigh_gain"], [])
+    noisy, mixture, sigma = image(TINY, 4), image(TINY, 4, seed=1), torch.tensor([2.0])
+    assert_same(denoiser(noisy, sigma, mixture), without(noisy, sigma, mixture))
