@@ -54,7 +54,7 @@ class Level(nn.Module):
 
 
 class CausalUNet(nn.Module):
-    """(b, channels_in, bins, t) and c_noise (b,) -> (b, channels_out, bins, t), and 4 gains where configured."""
+    """(b, channels_in, bins, t), c_noise (b,) -> (b, channels_out, bins, t); 4 gains more if configured."""
 
     def __init__(self, channels_in: int, channels_out: int, bins: int, config: CausalUNetConfig) -> None:
         super().__init__()
