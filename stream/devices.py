@@ -1,4 +1,4 @@
-"""Finds, describes and opens audio devices. The only file that imports sounddevice, and only when needed.
+"""Finds, describes and opens audio devices.
 
 sounddevice (PortAudio) is given the engine's native callback by address, so no Python runs on the
 audio thread. Everything that can be refused is refused here with one sentence (DeviceError).
@@ -6,13 +6,11 @@ audio thread. Everything that can be refused is refused here with one sentence (
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cpp_ext import AudioPort
+from stream import portaudio
 from stream.quiet import quiet_stderr
 
 Kind = Literal["input", "output"]
@@ -24,13 +22,6 @@ INVALID_CHANNEL_COUNT = -9998
 INVALID_SAMPLE_RATE = -9997
 BAD_COMBINATION = -9993
 DEVICE_UNAVAILABLE = -9985
-
-MISSING_PORTAUDIO = {
-    "Linux": "install the package libportaudio2 (Debian, Ubuntu: sudo apt install libportaudio2), "
-    "portaudio (Fedora, Arch, openSUSE)",
-    "Darwin": "reinstall it with: pip install --force-reinstall sounddevice (or: brew install portaudio)",
-    "Windows": "reinstall it with: pip install --force-reinstall sounddevice",
-}
 
 
 class DeviceError(Exception):
@@ -266,19 +257,8 @@ def _clear(error: Exception, subject: str) -> DeviceError:
 
 
 def _sounddevice() -> Any:
-    """The module; PortAudio is loaded, and looks for devices, when this is first called."""
-    # Without this a missing JACK server would be started by its library, with settings of its own.
-    os.environ.setdefault("JACK_NO_START_SERVER", "1")
-    if "sounddevice" in sys.modules:
-        return sys.modules["sounddevice"]
+    """The module, as stream.portaudio has it. Raises DeviceError."""
     try:
-        with quiet_stderr():
-            import sounddevice
-    except ImportError as error:
-        raise DeviceError(
-            "the Python package sounddevice is missing; run: pip install sounddevice"
-        ) from error
-    except OSError as error:  # its words for a library that cannot be loaded
-        advice = MISSING_PORTAUDIO.get(platform.system(), "install PortAudio")
-        raise DeviceError(f"the audio library PortAudio is missing; {advice}") from error
-    return sounddevice
+        return portaudio.sounddevice()
+    except portaudio.PortAudioError as error:
+        raise DeviceError(str(error)) from error

@@ -17,7 +17,7 @@ from cpp_ext import AudioPort
 from stream.latency import SLACK_HOPS, LatencyBudget, adapter_latency
 from stream.routing import Routing, straight
 from stream.separator import Audio, Separator
-from stream.stats import Stats
+from stream.stats import AudioCounts, Stats
 from stream.worker import Tap, Worker
 
 RAMP_S = 0.02  # a level from 0 to 1: fast enough for a hand, too slow to click
@@ -36,6 +36,10 @@ class Engine:
     routing     from the channels of the device, and to them; None is channel by channel
     tap         is given every stretch of mixture and its vocals, on the worker's thread
     """
+
+    _port: AudioPort
+    _past: AudioCounts  # of the ports before
+    _worker: Worker
 
     def __init__(
         self,
@@ -62,6 +66,8 @@ class Engine:
         self._levels = (1.0, 1.0)
         self._bypass = False
         self._thread: threading.Thread | None = None
+        self._swapping = threading.Lock()  # of ports: stats() must not count one twice
+        self._left: list[AudioPort] = []
 
     def prepare(self, block_size: int) -> None:
         """Fixes the block size, in samples, and allocates. Only while stopped and without a device."""
@@ -89,7 +95,7 @@ class Engine:
         `bypass` plays the mixture whole, in one place, as if its vocals were late.
         """
         self._levels, self._bypass = (vocals, accompaniment), bypass
-        self._turn_port()
+        self._turn(self._port)
 
     def start(self) -> None:
         """Starts the worker. Nothing to do when not threaded."""
@@ -124,9 +130,35 @@ class Engine:
         if running:
             self.start()
 
+    def renew(self) -> None:
+        """A new port, for a device that takes the place of another; counters and levels go on.
+
+        The old port is kept for a driver that may still call it. Raises RuntimeError for a separator that
+        hangs.
+        """
+        running = self._thread is not None
+        if not self.stop():
+            raise RuntimeError("the separator hangs: start the program again")
+        port = self._make_port()
+        with self._swapping:
+            self._past = self._past.plus(self._port.stats())
+            self._left.append(self._port)
+            self._port = port
+        self._turn(port)  # once more: a level may have been set while it was made
+        self._worker.move(port)
+        self.stop_after(self._stop_after)
+        if running:
+            self.start()
+
+    def stop_after(self, samples: int) -> None:
+        """Finished after so many samples; 0 is never."""
+        self._stop_after = samples
+        self._port.stop_after = max(1, samples - self._past.position) if samples else 0
+
     def stats(self) -> Stats:
         """A snapshot; its peaks are those since the last one."""
-        audio, worker = self._port.stats(), self._worker
+        with self._swapping:
+            audio, worker = self._past.plus(self._port.stats()), self._worker
         return Stats(
             sample_rate=self.separator.sample_rate,
             position=audio.position,
@@ -170,14 +202,14 @@ class Engine:
             slack=slack,
         )
 
-    def _turn_port(self) -> None:
-        self._port.vocals_level, self._port.accompaniment_level = self._levels
-        self._port.bypass = self._bypass
+    def _turn(self, port: AudioPort) -> None:
+        port.vocals_level, port.accompaniment_level = self._levels
+        port.bypass = self._bypass
 
-    def _renew(self) -> None:
+    def _make_port(self) -> AudioPort:
         separator, rate = self.separator, self.separator.sample_rate
         backlog = self._max_hops * separator.hop_length
-        self._port = AudioPort(
+        port = AudioPort(
             channels=separator.channels,
             latency=self.latency,
             max_block=self.block_size,
@@ -187,11 +219,17 @@ class Engine:
             inputs=self._routing.inputs,
             outputs=self._routing.outputs,
         )
-        self._port.on_late = self._on_late
-        self._turn_port()
+        port.on_late = self._on_late
+        self._turn(port)
+        return port
+
+    def _renew(self) -> None:
+        self._past = AudioCounts()
+        self._stop_after = 0
+        self._port = self._make_port()
         self._worker = Worker(
             self._port,
-            separator,
+            self.separator,
             max_hops=self._max_hops,
             may_skip=self._threaded and not self._wait,
             clock=self._clock,

@@ -23,6 +23,7 @@ from stream.control.terminal import Terminal, terminal
 from stream.devices import DeviceError, describe, list_devices
 from stream.keyboard import KeyboardDisplay
 from stream.latency import SLACK_HOPS, LatencyBudget
+from stream.line import GONE
 from stream.load import NO_MODEL
 from stream.options import add_run_options
 from stream.panel import Display, LivePanel, StatusLines, levels, summary
@@ -121,11 +122,11 @@ def _play(
         finally:
             display.close()
     finally:
-        clean = session.close(end)
+        clean = session.close()
     _conclude(session)
     code = 0
     if end == "lost":
-        print("stream.live: the audio device is gone (unplugged, or its server stopped)", file=sys.stderr)
+        print(f"stream.live: {GONE}", file=sys.stderr)
         code = 2
     return code, clean
 
@@ -231,6 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     session.add_argument(
         "--split-minutes", type=float, metavar="M", help="go on recording in new files after so many minutes"
+    )
+    session.add_argument(
+        "--give-up",
+        type=float,
+        metavar="S",
+        help="end with exit code 2 when the device was gone for so long (default: keep trying)",
     )
     session.add_argument(
         "--status", type=float, nargs="?", const=1.0, metavar="S", help="plain lines, every S seconds (1)"

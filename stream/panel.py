@@ -132,12 +132,14 @@ def status_line(stats: Stats, peak_input: float, peak_vocals: float, peak_output
 
 def remarks(stats: Stats) -> list[tuple[str, str]]:
     """What is not said every time, with the name of its line."""
-    return [(name, words) for name in ("recording", "notice") if (words := getattr(stats, name))]
+    return [(name, words) for name in ("device", "recording", "notice") if (words := getattr(stats, name))]
 
 
 def summary(stats: Stats) -> str:
     """What a session came to."""
     lines = [f"played {stats.seconds:.2f} s; load {load(stats)}", trouble(stats)]
+    if stats.losses:
+        lines.append(f"the device was gone {stats.losses} time{'s' if stats.losses > 1 else ''}")
     if stats.crashes or stats.state == "failed":
         lines.append(separation(stats))
     if stats.non_finite_hops:

@@ -21,6 +21,7 @@ from stream.control.parameters import AUTO, PARAMETERS, Value
 from stream.devices import Device, DeviceStream, accepts, find_device
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS, LatencyBudget
+from stream.line import Line
 from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
 from stream.recording import Recording
@@ -31,8 +32,6 @@ from stream.worker import Tap
 
 MODEL_RATE = 44_100  # Hz; at any other rate the vocals are resampled there and back
 RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40
-STALL_S = 5.0  # without a single block, a device counts as gone
-CLOSE_S = 5.0
 INSIST_S = 1.0  # a second signal sooner than this is the same wish
 MOST_STEPS = max(int(choice) for choice in PARAMETERS["steps"].choices if choice != AUTO)
 
@@ -67,6 +66,7 @@ class LiveOptions:
     seconds: float | None = None
     record: Path | None = None
     split_minutes: float | None = None
+    give_up: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocals", "accompaniment"):
@@ -84,6 +84,10 @@ class LiveOptions:
             number = getattr(self, name)
             if number is not None and not least <= number <= most:
                 raise ValueError(f"--{name.replace('_', '-')} is {number}; it must be from {least} to {most}")
+        if self.give_up is not None and not 0 <= self.give_up < float("inf"):
+            raise ValueError(
+                f"--give-up is {self.give_up:g}; give a time from 0, or leave it out to keep trying"
+            )
         for name, otherwise in (("seconds", "play on"), ("split_minutes", "record into one file")):
             time_ = getattr(self, name)
             if time_ is not None and not 0 < time_ < float("inf"):
@@ -143,15 +147,10 @@ class Session:
         self.controls.subscribe(self._turn)
         self._turn()
         if options.seconds:
-            self.engine.port.stop_after = max(1, round(options.seconds * rate))
-        self._stream = DeviceStream(
-            self.engine.port,
-            input_device=source,
-            output_device=sink,
-            sample_rate=rate,
-            block_size=self.engine.block_size,
-            latency="high" if options.latency == "safe" else "low",
-        )
+            self.engine.stop_after(max(1, round(options.seconds * rate)))
+        self._give_up_s = options.give_up
+        self._device_latency: Literal["low", "high"] = "high" if options.latency == "safe" else "low"
+        self._line = Line(source, sink, open=self._open, renew=self.engine.renew, say=self.say)
         self.recording = Recording(
             self.controls,
             options.record,
@@ -168,7 +167,7 @@ class Session:
     def start(self) -> None:
         """Raises DeviceError."""
         self.engine.start()
-        self._stream.start()
+        self._line.start()
 
     def stop(self) -> None:
         """Makes run() return soon. May be called by a signal handler; a later second time it insists."""
@@ -179,19 +178,15 @@ class Session:
             os._exit(130)
 
     def run(self, display: Display) -> End:
-        """Plays until stopped, until the time is over, or until the device is lost."""
-        last_position, last_change_s = -1, time.monotonic()
+        """Plays until stopped, until the time is over, or until a lost device is given up."""
         while not self._stopping.wait(REFRESH_S):
-            active = self._stream.active  # asked first: it ends only after `finished` is set
+            active = self._line.active  # asked first: it ends only after `finished` is set
             stats = self.stats()
             if stats.finished:
                 self._play_out()
                 return "finished"
-            if not active:
-                return "lost"
-            if stats.position != last_position:
-                last_position, last_change_s = stats.position, time.monotonic()
-            elif time.monotonic() - last_change_s > STALL_S:
+            self._line.look(active=active, position=stats.position)
+            if self._give_up_s is not None and (self._line.gone_s or -1.0) >= self._give_up_s:
                 return "lost"
             self._put_back()
             display.show(stats, self.controls)
@@ -205,21 +200,16 @@ class Session:
             time.sleep(0.01)
             stats = self.stats("budget")
         rate, block = stats.sample_rate, self.engine.block_size
-        in_s, out_s = self._stream.latency_s
+        in_s, out_s = self._line.latency_s
         # The driver's report for a block includes the block itself, which has a line of its own.
         whole_s = stats.device_latency_s if 0 < stats.device_latency_s < 2 else in_s + out_s
         around = max(0, round(whole_s * rate) - block)
         device_in = min(around, max(0, round(in_s * rate) - block) or around // 2)
         return dataclasses.replace(self.engine.budget, device_in=device_in, device_out=around - device_in)
 
-    def close(self, end: End) -> bool:
+    def close(self) -> bool:
         """Lets go of everything; False when a driver or the model hangs, so that only os._exit is left."""
-        clean = end != "lost"  # a driver whose device is gone may never answer, or abort the process
-        if clean:
-            closing = threading.Thread(target=self._stream.close, daemon=True)
-            closing.start()
-            closing.join(CLOSE_S)
-            clean = not closing.is_alive()
+        clean = self._line.close()
         clean = self.engine.stop() and clean
         self.recording.close()
         return clean
@@ -227,7 +217,11 @@ class Session:
     def stats(self, reader: str = "panel") -> Stats:
         """A snapshot; its peaks are those since the last one of the same reader."""
         return dataclasses.replace(
-            self._peaks.read(reader), recording=self.recording.status, notice=self.notice
+            self._peaks.read(reader),
+            device=self._line.status,
+            losses=self._line.losses,
+            recording=self.recording.status,
+            notice=self.notice,
         )
 
     def say(self, notice: str) -> None:
@@ -252,6 +246,16 @@ class Session:
             self.say(f"{self.model} has no steps to choose: they stay at {AUTO}")
             self.controls.set("steps", AUTO, "session")
 
+    def _open(self, source: Device, sink: Device) -> DeviceStream:
+        return DeviceStream(
+            self.engine.port,
+            input_device=source,
+            output_device=sink,
+            sample_rate=self.engine.separator.sample_rate,
+            block_size=self.engine.block_size,
+            latency=self._device_latency,
+        )
+
     def _hand_out(self, mixture: Audio, vocals: Audio) -> None:
         """[worker] A tap must not wait, and copies what it keeps."""
         for tap in self.taps:
@@ -260,7 +264,7 @@ class Session:
     def _play_out(self) -> None:
         """Waits for what the driver still has to play."""
         until_s = time.monotonic() + 2.0
-        while self._stream.active and time.monotonic() < until_s:
+        while self._line.active and time.monotonic() < until_s:
             time.sleep(0.01)
 
 

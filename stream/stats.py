@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from cpp_ext import AudioStats
+
 WorkerState = Literal["stopped", "running", "restarting", "failed"]
 
 
@@ -53,6 +55,8 @@ class Stats:
     peak_output: float
     peak_vocals: float
 
+    device: str = ""  # how it stands with a device that is gone
+    losses: int = 0  # of the device
     recording: str = ""  # what is recorded, and where; or why not
     notice: str = ""  # the last thing that the session had to say
 
@@ -63,6 +67,41 @@ class Stats:
     @property
     def seconds(self) -> float:
         return self.position / self.sample_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioCounts:
+    """What ports have counted, one after the other."""
+
+    position: int = 0
+    late_samples: int = 0
+    late_events: int = 0
+    dropped_samples: int = 0
+    input_overflows: int = 0
+    output_underflows: int = 0
+    largest_block: int = 0
+    device_latency_s: float = 0.0  # this and all below: of the last port
+    finished: bool = False
+    peak_input: float = 0.0
+    peak_output: float = 0.0
+    peak_vocals: float = 0.0
+
+    def plus(self, port: AudioStats) -> AudioCounts:
+        """With those of one more port, which comes last."""
+        return AudioCounts(
+            position=self.position + port.position,
+            late_samples=self.late_samples + port.late_samples,
+            late_events=self.late_events + port.late_events,
+            dropped_samples=self.dropped_samples + port.dropped_samples,
+            input_overflows=self.input_overflows + port.input_overflows,
+            output_underflows=self.output_underflows + port.output_underflows,
+            largest_block=max(self.largest_block, port.largest_block),
+            device_latency_s=port.device_latency_s,
+            finished=port.finished,
+            peak_input=port.peak_input,
+            peak_output=port.peak_output,
+            peak_vocals=port.peak_vocals,
+        )
 
 
 class PeakReaders:

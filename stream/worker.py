@@ -89,6 +89,12 @@ class Worker:
         self._stop.set()
         self._port.wait_for_worker = False
 
+    def move(self, port: AudioPort) -> None:
+        """[control] To another port, from its first sample on, counters kept. Only while it does not run."""
+        self._port = port
+        self._has_run = False
+        self._forget()
+
     def step(self) -> None:
         """Separates every whole hop there is. Exceptions of the separator pass through."""
         if self._port.broken:
@@ -141,10 +147,7 @@ class Worker:
 
     def _restart(self) -> None:
         """Forgets the past and goes on with the sample that comes next."""
-        self._separator.reset()
-        self._to_drop = self._separator.latency
-        self._mixture.clear()
-        self._delayed.clear()
+        self._forget()
         waited_for = self._port.wait_for_worker
         self._port.wait_for_worker = False  # audio that waits for vocals could not answer
         while not self._port.resync(WAIT_S) and not self._stop.is_set():
@@ -152,6 +155,12 @@ class Worker:
         self._port.wait_for_worker = waited_for
         if self._stop.is_set():  # asked last, for stop() also lets the audio go
             self._port.wait_for_worker = False
+
+    def _forget(self) -> None:
+        self._separator.reset()
+        self._to_drop = self._separator.latency
+        self._mixture.clear()
+        self._delayed.clear()
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """A crash of `action` is followed by a pause and a restart, until there have been too many."""

@@ -25,7 +25,7 @@ GATES = {
     "torch": ["diffvs/*", "export/*", "bench/peer.py"],
     "onnx": ["export/*"],
     "onnxruntime": ["stream/model.py", "export/*", "bench/peer.py"],
-    "sounddevice": ["stream/devices.py"],
+    "sounddevice": ["stream/portaudio.py"],
     "scipy": ["diffvs/*", "export/*"],
     "safetensors": ["diffvs/*", "export/*"],
     "tensorboard": ["diffvs/*"],

@@ -136,7 +136,7 @@ def test_the_latency_budget_is_the_sum_of_its_parts(app: App, jack: Server):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_dies_is_reported(doomed_app: App, doomed_jack: Server, number: int):
-    process = doomed_app.start(*SYSTEM)
+    process = doomed_app.start(*SYSTEM, "--give-up", "0")
     time.sleep(0.3)
     doomed_jack.process.send_signal(number)
     words = doomed_app.wait(process, code=2)
