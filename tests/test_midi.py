@@ -70,7 +70,7 @@ def test_the_lights_are_right_from_the_start_and_dark_at_the_end(transport, cont
     assert transport.lit() == [(0x90, 37, 127)]
     player.close()
     assert transport.lit() == [(0x90, 37, 0)]
-    assert transport.opened[-1].closed
+    assert transport.inputs[-1].closed
     controls.set("bypass", False)
 
 
@@ -104,7 +104,6 @@ def test_a_port_that_was_away_is_taken_up_again_under_its_new_number(player, tra
         player.look()
     assert transport.lit() == [(0x90, 37, 127)]
     assert f"MIDI input {NANO_LATER} is back" in caplog.text
-    assert transport.opened[0].closed
     transport.arrive([0xB0, 7, 127], name=NANO_LATER)
     player.step()
     assert controls["vocals"] == 1.0
@@ -123,7 +122,7 @@ def test_half_a_message_does_not_outlive_its_port(player, transport, controls):
 
 
 def test_a_port_that_fails_is_away_until_it_opens_again(player, transport, controls):
-    transport.opened[-1].fails = True
+    transport.inputs[-1].fails = True
     transport.arrive([0xB0, 7, 127])
     player.step()
     assert not player.port.there
@@ -167,7 +166,7 @@ def test_the_thread_does_it_by_itself_and_ends(transport, controls):
         time.sleep(0.005)
     player.close()
     assert controls["vocals"] == 1.0
-    assert transport.opened[-1].closed
+    assert transport.inputs[-1].closed
 
 
 def test_a_virtual_port_needs_no_other(controls):
@@ -250,7 +249,7 @@ def test_the_companion_opens_all_or_none(controls):
     assert controls["mode"] == "acapella"  # the third of the built-in presets
     with pytest.raises(ControlError):
         MidiControl(["nano", "none"], settings, transport=transport)
-    assert all(opened.closed for opened in transport.opened)
+    assert all(opened.closed for opened in transport.inputs)
 
 
 def test_bindings_that_cannot_be_are_refused_before_anything_opens():
@@ -258,7 +257,7 @@ def test_bindings_that_cannot_be_are_refused_before_anything_opens():
     settings.update("midi", {"bindings": [{"parameter": "volume", "cc": 1}]})
     with pytest.raises(ControlError, match=r"\[midi\] binding 1: there is no parameter 'volume'"):
         MidiControl(["nano"], settings, transport=transport)
-    assert transport.opened == []
+    assert transport.inputs == []
 
 
 def test_the_list_names_both_directions():
@@ -304,7 +303,9 @@ class FakeRtMidi:
         def client(api, name):
             if api not in self._ports:
                 raise self.SystemError("MidiInAlsa::initialize: error creating ALSA sequencer client object.")
-            return SimpleNamespace(get_ports=lambda: self._ports[api], delete=lambda: None)
+            return SimpleNamespace(
+                get_ports=lambda: self._ports[api], close_port=lambda: None, delete=lambda: None
+            )
 
         self.MidiIn = self.MidiOut = client
 

@@ -139,6 +139,13 @@ def test_a_knob_is_learned_said_and_saved():
     assert [each.effect for each in again.bindings] == ["vocals"]
 
 
+def test_what_moved_before_the_question_is_not_meant():
+    student = Student([(0xB0, 7, 60), (0xB0, 7, 61)])
+    student.transport.arrive(*([0xB0, 9, value] for value in range(50, 60)))
+    student.lesson.learn("vocals")
+    assert list(student.bindings()) == ["CC 7 on channel 1"]
+
+
 def test_learning_again_replaces_and_the_rest_stays():
     student = Student(
         [(0xB0, 7, 60), (0xB0, 7, 61)],
@@ -202,7 +209,7 @@ def test_ctrl_c_keeps_what_is_learned_and_closes_the_ports(capsys):
     with pytest.raises(KeyboardInterrupt):
         midi_learn(["nano"], ["vocals", "gain"], settings, transport=transport, sleep=sleep)
     assert [each["parameter"] for each in settings.section("midi")["bindings"]] == ["vocals"]
-    assert transport.opened[-1].closed
+    assert transport.inputs[-1].closed
     assert "learned: CC 7" in capsys.readouterr().out
 
 

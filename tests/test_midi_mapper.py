@@ -82,6 +82,16 @@ def test_somebody_elses_change_lets_the_knob_go():
     assert rig.controls["vocals"] == 1.0
 
 
+def test_a_knob_that_has_moved_away_is_not_at_its_old_place_any_more():
+    rig = Rig(KNOB)
+    rig.cc(64, 100)
+    rig.controls.set("vocals", 0.1, "page")
+    rig.cc(60)
+    rig.controls.set("vocals", 100 / 127, "page")
+    rig.cc(61)
+    assert rig.controls["vocals"] == 100 / 127
+
+
 def test_a_value_that_somebody_moves_across_the_knob_is_not_crossed_by_it():
     rig = Rig(KNOB)
     rig.cc(30)

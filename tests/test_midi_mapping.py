@@ -149,6 +149,7 @@ def test_an_own_file_is_a_map_too(tmp_path):
     (binding,) = load_map(str(path)).bindings
     assert binding.control == "CC 3 (14 bit)"
     assert binding.hears(Message("cc", 5, 35, 0))
+    assert not binding.hears(Message("note", 5, 35, 0))
 
 
 def test_maps_that_cannot_be_had_are_refused(tmp_path):

@@ -17,7 +17,7 @@ from stream.control.mapping import MidiMap
 from stream.control.midi_lights import Lights
 from stream.control.midi_mapper import Mapper, Recall
 from stream.control.midi_messages import Decoder, Message
-from stream.control.midi_ports import VIRTUAL, Input, Output, Transport, find_again, find_output, find_port
+from stream.control.midi_ports import VIRTUAL, Transport, find_again, find_output, find_port
 from stream.control.parameters import ControlError, Value
 
 FETCH_S = 0.004  # below what a hand feels, and a fraction of any usual block
@@ -31,16 +31,16 @@ class MidiPort:
     """One controller, in and out. Making it raises ControlError; if it fails later, `look` gets it back."""
 
     def __init__(self, transport: Transport, wanted: str):
-        self._transport = transport
         self._wanted = wanted
-        self.name = VIRTUAL if wanted == VIRTUAL else find_port(transport.inputs(), wanted)
-        self.lights = ""  # the name of the output, if there is one
         self.there = False
+        self.lights = ""  # the name of the output, if there is one
         self._decoder = Decoder()
-        self._output: Output | None = None
+        self._input, self._output = transport.input(), transport.output()
         try:
-            self._input = self._open(self.name)
-        except OSError as error:
+            self.name = VIRTUAL if wanted == VIRTUAL else find_port(self._input.names(), wanted)
+            self._open()
+        except (OSError, ControlError) as error:
+            self.close()
             raise ControlError(str(error)) from None
 
     def receive(self) -> list[Message]:
@@ -53,14 +53,14 @@ class MidiPort:
             return []
 
     def send(self, messages: Sequence[Message]) -> None:
-        if self._output is None or not self.there:
+        if not self.there or not self.lights:
             return
         try:
             for message in messages:
                 self._output.send(message.bytes)
         except OSError as error:
             logger.warning("MIDI output %s: %s; its lights stay as they are", self.lights, error)
-            self._output = None
+            self.lights = ""
 
     def look(self) -> bool:
         """Whether the port has just gone or come back."""
@@ -73,9 +73,8 @@ class MidiPort:
                 return True
             if self.there or found is None:
                 return False
-            self.close()
             self.name = found
-            self._input = self._open(found)
+            self._open()
         except (OSError, ControlError):
             return False  # as good as away: the next look may find it
         logger.warning("MIDI input %s is back", self.name)
@@ -84,21 +83,21 @@ class MidiPort:
     def close(self) -> None:
         self.there = False
         self._input.close()
-        if self._output is not None:
-            self._output.close()
-            self._output = None
+        self._output.close()
 
-    def _open(self, name: str) -> Input:
-        opened = self._transport.open_input(name)
+    def _open(self) -> None:
+        self._input.open(self.name)
         self.there, self._decoder = True, Decoder()
-        lights = VIRTUAL if name == VIRTUAL else find_output(self._transport.outputs(), self._wanted, name)
-        self.lights = lights or ""
         try:
-            self._output = self._transport.open_output(lights) if lights else None
+            lights = VIRTUAL
+            if self.name != VIRTUAL:
+                lights = find_output(self._output.names(), self._wanted, self.name) or ""
+            if lights:
+                self._output.open(lights)
+            self.lights = lights
         except OSError as error:
             logger.warning("%s; it goes without lights", error)
             self.lights = ""
-        return opened
 
     def _lose(self, why: str) -> None:
         self.there = False

@@ -9,7 +9,7 @@ from stream.control.mapping_toml import read_map
 from stream.control.midi import MidiPort, PortPlayer
 from stream.control.midi_learn import MANUAL, SECTION, Lesson
 from stream.control.midi_maps import map_for
-from stream.control.midi_ports import Transport, describe
+from stream.control.midi_ports import Transport, describe, names_of
 from stream.control.parameters import ControlError
 from stream.control.presets import Presets
 from stream.control.settings import Settings
@@ -59,8 +59,8 @@ class MidiControl:
 
 def list_ports(transport: Transport) -> str:
     return (
-        f"MIDI inputs ({transport.name})\n{describe(transport.inputs())}\n"
-        f"MIDI outputs ({transport.name})\n{describe(transport.outputs())}"
+        f"MIDI inputs ({transport.name})\n{describe(names_of(transport.input()))}\n"
+        f"MIDI outputs ({transport.name})\n{describe(names_of(transport.output()))}"
     )
 
 
@@ -75,7 +75,9 @@ def midi_learn(
 ) -> None:
     """Learns the wishes, or asks for them when there are none. Raises ControlError."""
     if not wanted:
-        raise ControlError(f"--midi-learn needs the controller: give --midi\n{describe(transport.inputs())}")
+        raise ControlError(
+            f"--midi-learn needs the controller: give --midi\n{describe(names_of(transport.input()))}"
+        )
     ports: list[MidiPort] = []
     try:
         for each in wanted:

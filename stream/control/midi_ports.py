@@ -25,143 +25,121 @@ NO_API = (
 )
 
 
-class Input(Protocol):
-    def receive(self) -> list[list[int]]:
-        """What has come since the last time, one list of bytes a message."""
+class Port(Protocol):
+    """One end of a controller: made closed, asked what there is, and opened as often as needed."""
 
     def names(self) -> list[str]:
-        """The inputs that there are now, asked without opening anything."""
+        """What there is now. Raises OSError."""
 
-    def close(self) -> None: ...
+    def open(self, name: str) -> None:
+        """`name` is of the list, or VIRTUAL. Raises OSError, or ControlError for what can never be."""
+
+    def close(self) -> None:
+        """For good."""
 
 
-class Output(Protocol):
+class Input(Port, Protocol):
+    def receive(self) -> list[list[int]]:
+        """What has come since the last time, one list of bytes a message. Raises OSError."""
+
+
+class Output(Port, Protocol):
     def send(self, data: Sequence[int]) -> None:
         """Raises OSError."""
 
-    def close(self) -> None: ...
-
 
 class Transport(Protocol):
-    """A MIDI system. The names change when something is plugged in or out."""
+    """A MIDI system."""
 
     name: str
 
-    def inputs(self) -> list[str]: ...
+    def input(self) -> Input:
+        """Raises OSError."""
 
-    def outputs(self) -> list[str]: ...
-
-    def open_input(self, name: str) -> Input:
-        """`name` is of the list or VIRTUAL. Raises OSError, or ControlError for what can never be."""
-
-    def open_output(self, name: str) -> Output:
-        """As open_input."""
+    def output(self) -> Output:
+        """Raises OSError."""
 
 
 class RtMidi:
-    """The ports of one of RtMidi's systems. `api` is of APIS. Raises ControlError."""
+    """One of RtMidi's systems; `api` is of APIS. Raises ControlError."""
 
     def __init__(self, api: str = "auto"):
         self._rtmidi = _rtmidi()
-        self.name, self._api = self._choose(api)
-
-    def inputs(self) -> list[str]:
-        return self._names(self._rtmidi.MidiIn, "in")
-
-    def outputs(self) -> list[str]:
-        return self._names(self._rtmidi.MidiOut, "out")
-
-    def open_input(self, name: str) -> Input:
-        return _Input(self._open(self._rtmidi.MidiIn, "in", name, "controls"))
-
-    def open_output(self, name: str) -> Output:
-        return _Output(self._open(self._rtmidi.MidiOut, "out", name, "lights"))
-
-    def _choose(self, asked: str) -> tuple[str, int]:
-        """The system asked for; or the first that has ports, else the first that answers."""
-        known = {self._rtmidi.get_api_name(api): api for api in self._rtmidi.get_compiled_api()}
-        if asked != "auto" and asked not in known:
-            raise ControlError(f"this python-rtmidi has no MIDI system {asked!r}; it has {', '.join(known)}")
-        answering, reasons = [], []
-        for name in known if asked == "auto" else [asked]:
-            self._api = known[name]
-            try:
-                if self.inputs():
-                    return name, known[name]
-                answering.append(name)
-            except OSError as error:
-                reasons.append(f"{name}: {str(error).rstrip('.')}")
-        if not answering:
+        known = {self._rtmidi.get_api_name(number): number for number in self._rtmidi.get_compiled_api()}
+        if api != "auto" and api not in known:
+            raise ControlError(f"this python-rtmidi has no MIDI system {api!r}; it has {', '.join(known)}")
+        answers, reasons = {}, []
+        for name, self._api in known.items():
+            if api in ("auto", name):
+                try:
+                    answers[name] = len(names_of(self.input()))
+                except OSError as error:  # RtMidi's own are of that kind
+                    reasons.append(f"{name}: {str(error).rstrip('.')}")
+        if not answers:
             raise ControlError(
                 NO_API.format(reasons="; ".join(reasons) or "none is built into python-rtmidi")
             )
-        return answering[0], known[answering[0]]
+        self.name = next((name for name, count in answers.items() if count), next(iter(answers)))
+        self._api = known[self.name]
 
-    def _names(self, kind: Any, end: str) -> list[str]:
-        client = self._client(kind, end)
-        try:
-            return _others(client)
-        finally:
-            client.delete()
+    def input(self) -> Input:
+        with quiet_stderr():
+            return _Input(self._rtmidi.MidiIn(self._api, name=f"{CLIENT}-in"), "controls")
 
-    def _open(self, kind: Any, end: str, name: str, port_name: str) -> Any:
-        client = self._client(kind, end)
+    def output(self) -> Output:
+        with quiet_stderr():
+            return _Output(self._rtmidi.MidiOut(self._api, name=f"{CLIENT}-out"), "lights")
+
+
+class _Port:
+    """A client is made once: over JACK that takes 30 ms, during which no other Python runs."""
+
+    def __init__(self, client: Any, own_name: str):
+        self._client = client
+        self._own_name = own_name
+
+    def names(self) -> list[str]:
+        return [name for name in self._client.get_ports() if not name.startswith(CLIENT)]
+
+    def open(self, name: str) -> None:
         try:
+            self._client.close_port()
             if name == VIRTUAL:
-                client.open_virtual_port(port_name)
+                self._client.open_virtual_port(self._own_name)
             else:
-                client.open_port(client.get_ports().index(name), port_name)
+                self._client.open_port(self._client.get_ports().index(name), self._own_name)
         except NotImplementedError:
-            client.delete()
             raise ControlError(
                 "Windows has no virtual MIDI ports of its own; make one with loopMIDI and give its name"
             ) from None
-        except (OSError, ValueError, self._rtmidi.RtMidiError) as error:
-            client.delete()
+        except (OSError, ValueError) as error:
             raise OSError(f"MIDI port {name} cannot be opened: {error}") from None
-        return client
 
-    def _client(self, kind: Any, end: str) -> Any:
-        with quiet_stderr():
-            return kind(self._api, name=f"{CLIENT}-{end}")  # RtMidi's SystemError is an OSError
+    def close(self) -> None:
+        with contextlib.suppress(OSError), quiet_stderr():
+            self._client.close_port()
+            self._client.delete()
 
 
-class _Input:
-    def __init__(self, client: Any):
-        self._client = client
-
+class _Input(_Port):
     def receive(self) -> list[list[int]]:
         found = []
         while (event := self._client.get_message()) is not None:
             found.append(list(event[0]))
         return found
 
-    def names(self) -> list[str]:
-        return _others(self._client)
 
-    def close(self) -> None:
-        _close(self._client)
-
-
-class _Output:
-    def __init__(self, client: Any):
-        self._client = client
-
+class _Output(_Port):
     def send(self, data: Sequence[int]) -> None:
         self._client.send_message(data)
 
-    def close(self) -> None:
-        _close(self._client)
 
-
-def _others(client: Any) -> list[str]:
-    return [name for name in client.get_ports() if not name.startswith(CLIENT)]
-
-
-def _close(client: Any) -> None:
-    with contextlib.suppress(OSError), quiet_stderr():
-        client.close_port()
-        client.delete()
+def names_of(port: Port) -> list[str]:
+    """Of a port that is made for this question only."""
+    try:
+        return port.names()
+    finally:
+        port.close()
 
 
 def _rtmidi() -> Any:

@@ -1,0 +1,318 @@
+"""A controller made of two JACK MIDI ports before `python -m stream.live`: what it moves is recorded.
+
+The model is the identity, which takes everything for vocals: in acapella, what is heard is the input at the
+level of the vocals.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import App, _absent
+from jack_server import Server, Studio
+from signals import noise
+
+pytestmark = pytest.mark.device
+
+RATE = 44_100
+JACK_HOST = "JACK Audio Connection Kit"
+RUN = ("--model", "identity", "--mode", "acapella", "--latency", "safe", "--midi-api", "jack")
+ACAPELLA = ("--input", f"virtmic {JACK_HOST}", "--output", f"virtspk {JACK_HOST}", *RUN)
+UNHEARD = ("--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}", *RUN)
+KNOBS, LIGHTS = "virtctl", "virtctl lights"
+LEVEL_DB = 0.3  # half a second of noise tells its level this well
+STEP = 0.03  # between neighbouring samples: a sine of 100 Hz at 0.5 has 0.007, and a jump would have 0.5
+
+
+class Controller:
+    """Two ports of a client each: it sends, and remembers what it was told to light."""
+
+    def __init__(self) -> None:
+        import rtmidi
+
+        self._lights = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=LIGHTS)
+        self._lights.open_virtual_port("leds")
+        self.lit: list[tuple[int, ...]] = []
+        self.plug()
+
+    def plug(self) -> None:
+        import rtmidi
+
+        self._out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=KNOBS)
+        self._out.open_virtual_port("knobs")
+
+    def unplug(self) -> None:
+        self._out.close_port()
+        self._out.delete()
+
+    def send(self, *data: int) -> None:
+        self._out.send_message(data)
+
+    def until_lit(self, *message: int) -> None:
+        """Waits for a message to the lights."""
+        until(lambda: message in self._seen(), f"{message} among {self.lit}")
+        self.lit.clear()
+
+    def _seen(self) -> Sequence[tuple[int, ...]]:
+        while (event := self._lights.get_message()) is not None:
+            self.lit.append(tuple(event[0]))
+        return self.lit
+
+    def close(self) -> None:
+        self.unplug()
+        self._lights.close_port()
+        self._lights.delete()
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    until_s = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until_s, f"still waiting for {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def controller(jack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller]:
+    """Made before `studio`, where both are asked for: no other Python runs while RtMidi makes a client, and
+    the server would wait 5 s for the answers of those clients that are Python.
+    """
+    try:
+        import rtmidi
+    except ImportError:
+        _absent("python-rtmidi")
+    if rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api():
+        _absent("JACK in python-rtmidi")
+    for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER"):
+        monkeypatch.setenv(name, jack.environment[name])
+    controller = Controller()
+    yield controller
+    controller.close()
+
+
+@pytest.fixture
+def midi_map(tmp_path: Path) -> str:
+    path = tmp_path / "test.toml"
+    path.write_text(
+        """
+        [[bindings]]
+        parameter = "vocals"
+        cc = 7
+        light = true
+        [[bindings]]
+        parameter = "accompaniment"
+        cc = 1
+        bits = 14
+        [[bindings]]
+        parameter = "mute"
+        note = 36
+        light = { channel = 7, on = 5 }
+        [[bindings]]
+        parameter = "bypass"
+        note = 37
+        light = true
+        [[bindings]]
+        parameter = "split"
+        note = 38
+        """
+    )
+    return str(path)
+
+
+def level_db(heard: np.ndarray, sent: np.ndarray) -> float:
+    """Of the loudest half second of the recording, against what was played; silence is -200."""
+    parts = [heard[begin : begin + RATE // 2] for begin in range(0, len(heard) - RATE // 2, RATE // 8)]
+    loudest = max(float(np.mean(np.square(part))) for part in parts)
+    return 10 * float(np.log10(loudest / np.mean(np.square(sent)) + 1e-20))
+
+
+def test_a_knob_changes_what_is_recorded_and_the_lights_answer(
+    app: App, controller: Controller, studio: Studio, midi_map: str
+):
+    process = app.start(*ACAPELLA, "--midi", KNOBS, "--midi-map", midi_map)
+    assert f"MIDI from {KNOBS}:knobs: 5 controls (map test), lights to {LIGHTS}:leds\n" in app.introduction
+    controller.until_lit(0xB0, 7, 127)  # where the fader stands
+    sent = noise(RATE)
+
+    def heard_db() -> float:
+        return level_db(studio.run(sent, freewheel=False)[0], sent)
+
+    assert heard_db() == pytest.approx(0.0, abs=LEVEL_DB)
+    controller.send(0xB0, 7, 20)  # not picked up yet
+    controller.send(0xB0, 7, 127)
+    controller.send(0xB0, 7, 32)
+    controller.until_lit(0xB0, 7, 32)
+    assert heard_db() == pytest.approx(20 * np.log10(32 / 127), abs=LEVEL_DB)
+    controller.send(0x90, 36, 100)
+    controller.until_lit(0x96, 36, 5)
+    assert heard_db() < -60
+    controller.send(0x80, 36, 0)
+    controller.until_lit(0x96, 36, 0)
+    controller.send(0x90, 37, 1)
+    controller.until_lit(0x90, 37, 127)
+    assert heard_db() == pytest.approx(0.0, abs=LEVEL_DB)  # bypass: the original
+    controller.send(0xC0, 1)  # of the built-in presets, the guide
+    controller.until_lit(0xB0, 7, 38)
+    words = app.finish(process)
+    assert "played" in words
+    controller.until_lit(0x90, 37, 0)  # dark at the end
+
+
+def test_a_fader_moves_the_level_without_a_click(
+    app: App, controller: Controller, studio: Studio, midi_map: str
+):
+    process = app.start(*ACAPELLA, "--midi", KNOBS, "--midi-map", midi_map)
+    controller.until_lit(0xB0, 7, 127)
+    tone = np.sin(2 * np.pi * 100 / RATE * np.arange(4 * RATE))[:, None] * np.float32([0.5, 0.5])
+
+    def ride() -> None:
+        time.sleep(1.5)
+        for value in (127, 0, 127, 1, 126, 0):
+            controller.send(0xB0, 7, value)
+            time.sleep(0.1)
+
+    hand = threading.Thread(target=ride)
+    hand.start()
+    heard, _ = studio.run(tone.astype(np.float32), freewheel=False)
+    hand.join()
+    controller.until_lit(0xB0, 7, 0)
+    app.finish(process)
+    begin, end = (int(place) for place in np.flatnonzero(np.abs(heard[:, 0]) > 0.01)[[0, -1]])
+    assert np.abs(np.diff(heard[begin + RATE // 10 : end, 0])).max() < STEP
+    assert np.abs(heard[begin : begin + RATE]).max() > 0.45
+    assert np.abs(heard[-RATE:]).max() < 1e-3
+
+
+def test_a_controller_that_was_away_is_taken_up_again(app: App, controller: Controller, midi_map: str):
+    process = app.start(*UNHEARD, "--midi", KNOBS, "--midi-map", midi_map)
+    controller.send(0x90, 36, 1)
+    controller.until_lit(0x96, 36, 5)
+    controller.unplug()
+    time.sleep(2.5)
+    controller.plug()
+    controller.until_lit(0x96, 36, 0)  # let go, and said when it was back
+    controller.send(0xB0, 7, 127)
+    controller.send(0xB0, 7, 64)
+    controller.until_lit(0xB0, 7, 64)
+    words = app.finish(process)
+    assert f"MIDI input {KNOBS}:knobs is gone" in words
+    assert f"MIDI input {KNOBS}:knobs is back" in words
+
+
+def test_rubbish_from_outside_stops_nothing(app: App, controller: Controller, midi_map: str):
+    process = app.start(*UNHEARD, "--midi", KNOBS, "--midi-map", midi_map)
+    controller.until_lit(0xB0, 7, 127)
+    for data in ([0xB0], [0xB0, 7], [0xF0, 1, 2, 3, 0xF7], [0xFF], [0xC0, 99], [0xE0, 1, 2], [0xB0, 7, 200]):
+        controller.send(*data)
+    controller.send(0xB0, 7, 127)
+    controller.send(0xB0, 7, 3)
+    controller.until_lit(0xB0, 7, 3)
+    assert "there is no preset number 99" in app.finish(process)
+
+
+def test_a_virtual_port_can_be_connected_to(app: App, controller: Controller, midi_map: str):
+    import jack
+
+    process = app.start(*UNHEARD, "--midi", "virtual", "--midi-map", midi_map)
+    patch = jack.Client("patch", servername=os.environ["JACK_DEFAULT_SERVER"], no_start_server=True)
+    try:
+        patch.connect(f"{KNOBS}:knobs", "diffvs-midi-in:controls")
+        patch.connect("diffvs-midi-out:lights", f"{LIGHTS}:leds")
+        controller.send(0xB0, 7, 127)
+        controller.send(0xB0, 7, 9)
+        controller.until_lit(0xB0, 7, 9)
+    finally:
+        patch.close()
+    app.finish(process)
+
+
+def test_ports_are_listed_and_an_unknown_one_is_refused_with_the_list(app: App, controller: Controller):
+    words = app.refused(*UNHEARD, "--midi", "nonesuch")
+    assert "no MIDI input has 'nonesuch' in its name" in words
+    assert f"0  {KNOBS}:knobs" in words
+    words = app.refused(*UNHEARD, "--midi", "7")
+    assert "there is no MIDI input 7" in words
+    process = app._launch("--list-midi")
+    words = app.wait(process)
+    assert words.startswith(
+        f"MIDI inputs (jack)\n    0  {KNOBS}:knobs\nMIDI outputs (jack)\n    0  {LIGHTS}:leds\n"
+    )
+
+
+def test_learning_ends_in_the_settings_and_the_next_session_has_it(
+    app: App, controller: Controller, studio: Studio
+):
+    process = app._launch("--midi", KNOBS, "--midi-api", "jack", "--midi-learn", "vocals", "mute=toggle")
+    lines = iter(process.stdout.readline, "")
+    assert next(lines) == f"listening to {KNOBS}:knobs\n"
+    assert "vocals: move its knob" in next(lines)
+    for value in range(60, 70):
+        controller.send(0xB3, 33, value)
+        time.sleep(0.02)
+    learned = next(lines)
+    assert learned.startswith("learned: CC 33 on channel 4 for vocals; saved to ")
+    assert "mute = True" not in learned
+    assert "mute: move" in next(lines)
+    controller.send(0x93, 40, 90)
+    controller.send(0x83, 40, 0)
+    assert next(lines).startswith("learned: note 40 on channel 4 for mute (toggle); saved to ")
+    app.wait(process)
+    process = app.start(*ACAPELLA, "--midi", KNOBS)
+    controller.send(0xB3, 33, 127)
+    controller.send(0xB3, 33, 0)
+    controller.send(0x93, 40, 90)
+    controller.until_lit(0x93, 40, 127)
+    sent = noise(RATE)
+    assert level_db(studio.run(sent, freewheel=False)[0], sent) < -60
+    app.finish(process)
+
+
+def test_ctrl_c_ends_learning(app: App, controller: Controller):
+    process = app._launch("--midi", KNOBS, "--midi-api", "jack", "--midi-learn", "vocals")
+    process.stdout.readline()
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    app.wait(process, code=130)
+
+
+def test_learning_asks_for_names_on_its_own(app: App, controller: Controller):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream.live", "--midi", KNOBS, "--midi-api", "jack", "--midi-learn"],
+        env=app._environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    app._processes.append(process)
+    process.stdin.write("volume\nbypass\n\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        if "bypass: move" in line:
+            break
+        assert "Traceback" not in line
+    controller.send(0x90, 50, 90)
+    controller.send(0x80, 50, 90)
+    words = app.wait(process)
+    assert "learned: note 50 on channel 1 for bypass (toggle)" in words
+
+
+def test_pads_record_and_split(app: App, controller: Controller, midi_map: str, tmp_path: Path):
+    process = app.start(*UNHEARD, "--midi", KNOBS, "--midi-map", midi_map, "--record", str(tmp_path / "take"))
+    controller.until_lit(0xB0, 7, 127)
+    time.sleep(1.0)
+    controller.send(0x90, 38, 1)
+    time.sleep(1.0)
+    app.finish(process)
+    files = list((tmp_path / "take").rglob("vocals*.wav"))
+    assert len(files) == 2
+    assert all(soundfile.info(file).frames > 0 for file in files)
