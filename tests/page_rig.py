@@ -24,7 +24,7 @@ from stream.worker import Tap
 class PlayedSession:
     """What the page knows of stream.session.Session. The song goes round until close."""
 
-    title = "a song, to nowhere: 2 channels at 44100 Hz"
+    title = "a file, at the pace of a clock: 2 channels at 44100 Hz, blocks of 1024"
 
     def __init__(self, song: Audio, takes: Path, separator: Separator | None = None, model: str = "identity"):
         self.model, self.without_model = model, separator is None

@@ -52,18 +52,19 @@ def test_only_the_page_itself_may_open_a_socket(origin):
 @pytest.mark.parametrize("token", ["", "secre", "secret ", "ſecret", None, 7, ["secret"]])
 def test_no_other_token_opens(token):
     guard = Guard("0.0.0.0", 8470, "secret")
-    assert not guard.accepts(token)
-    assert guard.accepts("secret")
+    assert not guard.accepts(token, "192.168.1.7")
+    assert guard.accepts("secret", "192.168.1.7")
 
 
-def test_after_many_wrong_tokens_nobody_is_let_in_for_a_while():
+def test_who_guesses_is_shut_out_for_a_while_and_nobody_else():
     clock = Clock()
     guard = Guard("0.0.0.0", 8470, "secret", clock)
     for _ in range(TRIES):
-        assert not guard.accepts("guess")
-    assert not guard.accepts("secret")
+        assert not guard.accepts("guess", "192.168.1.7")
+    assert not guard.accepts("secret", "192.168.1.7")
+    assert guard.accepts("secret", "192.168.1.8")
     clock.now_s += FORGIVEN_S
-    assert guard.accepts("secret")
+    assert guard.accepts("secret", "192.168.1.7")
 
 
 def test_an_allowance_refills_with_time():

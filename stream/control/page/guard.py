@@ -3,7 +3,7 @@
 Host    a page elsewhere may point a name of its own at this machine (DNS rebinding), so names other than
         this machine's are refused. An address in digits cannot be such a name.
 Origin  any web page may try to open a WebSocket to here; browsers say which, and it must be our own.
-Token   where the network can reach us: compared in constant time, and wrong ones make everybody wait.
+Token   where the network can reach us: compared in constant time; whoever guesses is not heard for a while.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import ipaddress
 import secrets
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from stream.control.page.address import is_this_machine
 
-TRIES, FORGIVEN_S = 10, 60.0  # wrong tokens from all sides, before nobody is let in for a while
+TRIES, FORGIVEN_S = 10, 60.0  # wrong tokens from one address, before it is shut out for so long
+REMEMBERED = 1_000  # wrong tokens
 
 
 class Guard:
@@ -26,7 +28,7 @@ class Guard:
         self._port = port
         self._token = token
         self._clock = clock
-        self._failures_s: list[float] = []
+        self._failures: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
         own = socket.gethostname().lower()
         self._names = {"localhost"} if self._local else {"localhost", own, f"{own}.local", host.lower()}
 
@@ -48,18 +50,17 @@ class Guard:
     def is_own_origin(self, origin: str | None, host: str) -> bool:
         return origin is not None and origin == f"http://{host}"
 
-    def accepts(self, token: object) -> bool:
-        """Where a token is needed: whether this is it, and not too many others were tried."""
+    def accepts(self, token: object, address: str) -> bool:
+        """Where a token is needed: whether this is it, and not too many others came from this address."""
         if not self._token:
             return True
-        now_s = self._clock()
-        self._failures_s = [at_s for at_s in self._failures_s if now_s - at_s < FORGIVEN_S]
-        if len(self._failures_s) >= TRIES:
+        since_s = self._clock() - FORGIVEN_S
+        if sum(at_s > since_s and who == address for at_s, who in self._failures) >= TRIES:
             return False
         text = token if isinstance(token, str) else ""
         right = secrets.compare_digest(text.encode(errors="replace"), self._token.encode())
         if not right:
-            self._failures_s.append(now_s)
+            self._failures.append((self._clock(), address))
         return right
 
 

@@ -87,7 +87,7 @@ async def _socket(request: web.Request) -> web.StreamResponse:
     await socket.prepare(request)
     if len(hub.clients) >= MOST_CLIENTS:
         await socket.close(code=TOO_MANY_CLIENTS, message=b"too many browsers")
-    elif not guard.accepts(await _token(socket)):
+    elif not guard.accepts(await _token(socket), request.remote or ""):
         await socket.close(code=WRONG_TOKEN, message=b"wrong token")
     else:
         await _converse(hub, socket)

@@ -6,6 +6,7 @@ const STATES = {
   restarting: "the model crashed and is being restarted",
   failed: "the model crashed too often: playing on without it",
 };
+const WARN_MS = 10000;
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 const clock = (seconds) => {
   const whole = Math.floor(seconds);
@@ -18,6 +19,8 @@ export class Facts {
   #facts = null;
   #figures = null;
   #rows = new Map();
+  #late = { hops: Infinity, seconds: Infinity }; // what was before we looked is no news
+  #warnUntil = 0;
 
   constructor(find) {
     this.#find = find;
@@ -36,7 +39,10 @@ export class Facts {
     this.#text("late", String(figures.late_hops));
     this.#text("recorded", figures.recorded_s > 0 ? clock(figures.recorded_s) : "");
     this.#find("load").classList.toggle("is-high", figures.load > 0.8);
-    this.#find("late-box").classList.toggle("is-warned", figures.late_s > 0);
+    const now = performance.now();
+    if (figures.late_hops > this.#late.hops || figures.late_s > this.#late.seconds) this.#warnUntil = now + WARN_MS;
+    this.#late = { hops: figures.late_hops, seconds: figures.late_s };
+    this.#find("late-box").classList.toggle("is-warned", now < this.#warnUntil);
     this.#showRows();
   }
 

@@ -9,6 +9,7 @@ import { holdPad, toggle } from "./pads.js";
 import { hearPictures, MIXTURE, Picture, VOCALS } from "./pictures.js";
 import { Values } from "./values.js";
 
+const LEAST_MS = 30; // between two drawings: the machine that draws may be the one that separates
 const find = (id) => document.getElementById(id);
 const link = new Link();
 const values = new Values(link);
@@ -41,12 +42,13 @@ function toast(text) {
 
 let drawn = performance.now();
 function draw(now) {
+  requestAnimationFrame(draw);
+  if (now - drawn < LEAST_MS) return;
   const seconds = Math.min(0.2, (now - drawn) / 1000);
   drawn = now;
   mixture.draw();
   vocals.draw();
   for (const meter of Object.values(meters)) meter.draw(seconds);
-  requestAnimationFrame(draw);
 }
 
 async function stayAwake() {
