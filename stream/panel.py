@@ -73,20 +73,24 @@ class LivePanel:
         self._budget = budget
         self._keys = keys
         self._gone = False
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._console = console
+        self._live: Live | None = None
 
     def show(self, stats: Stats, controls: Controls) -> None:
         if self._gone:
             return
         try:
-            self._live.start()
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
             self._live.update(panel(stats, controls, self._budget, self._title, self._keys), refresh=True)
         except OSError:  # the terminal has been closed; the music plays on
             self._gone = True
 
     def close(self) -> None:
-        if not self._gone:
+        if self._live and not self._gone:
             self._live.stop()
+        self._live = None  # the next must not think that its own picture is still above
 
 
 def panel(

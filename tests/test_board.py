@@ -66,6 +66,19 @@ def test_the_panel_fits_a_small_terminal(keys, controls):
     assert "end" in "".join(lines)
 
 
+def test_a_panel_that_begins_afresh_wipes_nothing_of_what_came_between(keys, controls):
+    paper = io.StringIO()
+    panel = LivePanel(Console(file=paper, width=80, height=24, force_terminal=True), "title", BUDGET, keys)
+    panel.show(STATS, controls)
+    panel.close()
+    drawn = len(paper.getvalue())
+    panel.show(STATS, controls)
+    again = paper.getvalue()[drawn:]
+    panel.close()
+    assert "title" in again
+    assert "\x1b[1A" not in again  # cursor up
+
+
 def test_without_keys_none_are_named(controls):
     text = plain(controls, None)
     assert "vocals" in text

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from stream.control.terminal import PosixTerminal
+
 termios = pytest.importorskip("termios", reason="Windows has other terminals")
 
 HERE = Path(__file__).parent
 RIG = HERE / "keyboard_rig.py"
 PATIENCE_S = 30.0
-CTRL_C, CTRL_Z, UP = b"\x03", b"\x1a", b"\x1b[A"
+CTRL_C, CTRL_Z, UP, DOWN = b"\x03", b"\x1a", b"\x1b[A", b"\x1b[B"
 SHELL = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp('sh', ['sh', '-i'])"
 HIDDEN, VISIBLE = "\x1b[?25l", "\x1b[?25h"  # the cursor
 
@@ -90,6 +92,27 @@ class Screen:
         os.close(self._slave)
 
 
+def test_what_is_given_back_is_not_taken_again():
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    terminal = PosixTerminal(slave)
+    try:
+        assert terminal.keep()
+        assert termios.tcgetattr(slave) != before
+        termios.tcsetattr(slave, termios.TCSANOW, before)  # somebody's `stty sane`
+        assert terminal.keep()
+        assert termios.tcgetattr(slave) != before
+        os.write(master, b"m" + UP)
+        assert terminal.read(PATIENCE_S) == ["m", "up"]
+        terminal.restore()
+        assert not terminal.keep()
+        assert termios.tcgetattr(slave) == before
+    finally:
+        terminal.close()
+        os.close(master)
+        os.close(slave)
+
+
 def live(how: str = "run", *options: str, **environment: str) -> Screen:
     return Screen(str(RIG), how, *options, RIG_TAKES_TERMINAL="1", **environment)
 
@@ -101,15 +124,15 @@ def test_keys_move_the_controls_and_q_q_ends():
         screen.send(UP + UP + b"m3")
         screen.see("[MUTE]")
         screen.see("preset acapella")
-        screen.send(b"b" + UP[:1])
+        screen.send(b"b" + DOWN[:1])
         time.sleep(0.05)
-        screen.send(UP[1:])  # in two pieces: still no escape and no [
+        screen.send(DOWN[1:])  # in two pieces: no escape, no [ and no B
         screen.send(b"q")
         screen.see("q once more")
         screen.send(b"q")
         screen.see("moved ")
         rest = screen.ends_with(0)
-        assert rest.startswith("{'vocals': 1.0, 'accompaniment': 0.0, 'mute': True, 'bypass': True, 'mode'")
+        assert rest.startswith("{'vocals': 0.95, 'accompaniment': 0.0, 'mute': True, 'bypass': True, 'mode'")
         assert screen.mode() == screen.before
 
 
@@ -154,6 +177,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back():
         screen.send(b"m\n")  # for the shell
         screen.see("not found")
         assert "? keys" not in screen.text
+        assert not screen.is_raw()
         screen.send(b"fg\n")
         screen.see("? keys")
         screen.send(UP + b"qq")
