@@ -94,7 +94,7 @@ class StrawSession:
                 time.sleep(0.05)
         return "stopped"
 
-    def close(self, end):
+    def close(self):
         now = self.controls.snapshot()
         print("moved", {name: now[name] for name in now if now[name] != self._begun[name]}, flush=True)
         return True

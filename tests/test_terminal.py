@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -17,79 +16,13 @@ from stream.control.terminal import PosixTerminal
 
 termios = pytest.importorskip("termios", reason="Windows has other terminals")
 
+from screen import PATIENCE_S, Screen  # noqa: E402
+
 HERE = Path(__file__).parent
 RIG = HERE / "keyboard_rig.py"
-PATIENCE_S = 30.0
 CTRL_C, CTRL_Z, UP, DOWN = b"\x03", b"\x1a", b"\x1b[A", b"\x1b[B"
 SHELL = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp('sh', ['sh', '-i'])"
 HIDDEN, VISIBLE = "\x1b[?25l", "\x1b[?25h"  # the cursor
-
-
-class Screen:
-    """A pseudo terminal with a program on it."""
-
-    def __init__(self, *command: str, **environment: str):
-        self._master, self._slave = os.openpty()
-        termios.tcsetwinsize(self._slave, (24, 80)) if hasattr(termios, "tcsetwinsize") else None
-        self.before = termios.tcgetattr(self._slave)
-        self.text = ""
-        self.process = subprocess.Popen(
-            [sys.executable, *command],
-            stdin=self._slave,
-            stdout=self._slave,
-            stderr=self._slave,
-            start_new_session=True,
-            env={
-                **{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "ENV")},
-                "PYTHONPATH": str(HERE.parent),
-                "TERM": "xterm",
-                "PS1": "$ ",
-                **environment,
-            },
-        )
-
-    def send(self, keys: bytes) -> None:
-        os.write(self._master, keys)
-
-    def see(self, words: str) -> None:
-        """Waits for words that have not been seen so far."""
-        latest_s = time.monotonic() + PATIENCE_S
-        while words not in self.text:
-            assert time.monotonic() < latest_s, f"{words!r} is not in {self.text!r}"
-            self._look(0.1)
-        self.text = self.text[self.text.index(words) + len(words) :]
-
-    def mode(self) -> list:
-        return termios.tcgetattr(self._slave)
-
-    def is_raw(self) -> bool:
-        return not self.mode()[3] & (termios.ICANON | termios.ECHO)
-
-    def ends_with(self, code: int) -> str:
-        """What it printed from here to its end."""
-        latest_s = time.monotonic() + PATIENCE_S
-        while self.process.poll() is None:
-            assert time.monotonic() < latest_s, f"it plays on: {self.text!r}"
-            self._look(0.1)
-        while self._look(0.1):
-            pass
-        assert self.process.returncode == code, self.text
-        return self.text
-
-    def _look(self, timeout_s: float) -> bool:
-        ready, _, _ = select.select([self._master], [], [], timeout_s)
-        if ready:
-            self.text += os.read(self._master, 65_536).decode(errors="replace")
-        return bool(ready)
-
-    def __enter__(self) -> Screen:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-        os.close(self._slave)
 
 
 def test_what_is_given_back_is_not_taken_again():
