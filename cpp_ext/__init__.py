@@ -1,8 +1,31 @@
-"""Real-time primitives in C++: a wait-free ring, a streaming STFT, and the audio thread's side of the engine.
+"""Real-time primitives in C++: a wait-free ring, a streaming STFT, the audio thread's side of the
+engine, and a bridge between two clocks.
 
 The contracts stand in the headers of cpp_ext/include/diffvs; _core.pyi has the Python types.
 """
 
-from cpp_ext._core import AudioPort, AudioStats, SpscRing, StftAnalysis, StftSynthesis
+from cpp_ext._core import (
+    AudioPort,
+    AudioStats,
+    BridgeStats,
+    ClockBridge,
+    DriftControl,
+    Reading,
+    SincKernel,
+    SpscRing,
+    StftAnalysis,
+    StftSynthesis,
+)
 
-__all__ = ["AudioPort", "AudioStats", "SpscRing", "StftAnalysis", "StftSynthesis"]
+__all__ = [
+    "AudioPort",
+    "AudioStats",
+    "BridgeStats",
+    "ClockBridge",
+    "DriftControl",
+    "Reading",
+    "SincKernel",
+    "SpscRing",
+    "StftAnalysis",
+    "StftSynthesis",
+]

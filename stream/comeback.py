@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 
-from stream.devices import Device, DeviceError, DeviceStream, list_devices
+from stream.devices import Device, DeviceError, list_devices
 from stream.portaudio import start_anew
 from stream.probe import Place, probe
+from stream.streams import AudioStream
 
 PAUSES_S = (0.25, 0.5, 1.0, 2.0)  # before each try
 LONGEST_S = 5.0  # ... and before all others: a device comes back within so much of being plugged in
@@ -23,14 +24,14 @@ ANEW_EVERY = 8  # tries, at the latest, that PortAudio is started anew
 
 logger = logging.getLogger(__name__)
 
-Open = Callable[[Device, Device], DeviceStream]  # and started
+Open = Callable[[Device, Device], AudioStream]  # and started
 
 
 class Comeback:
     """`open` is given the devices at `source` and `sink`, and makes the audio run again, or DeviceError."""
 
     def __init__(self, source: Place, sink: Place, open: Open):
-        self.stream: DeviceStream | None = None  # when it is back
+        self.stream: AudioStream | None = None  # when it is back
         self.tries = 0
         self._reason = ""
         self._source, self._sink, self._open = source, sink, open
@@ -79,7 +80,7 @@ class Comeback:
     def _pauses() -> Iterator[float]:
         return chain(PAUSES_S, repeat(LONGEST_S))
 
-    def _try(self) -> DeviceStream:
+    def _try(self) -> AudioStream:
         there = probe()
         for place in (self._source, self._sink):
             place.find(there)

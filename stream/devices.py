@@ -1,7 +1,6 @@
-"""Finds, describes and opens audio devices.
+"""Finds and describes audio devices.
 
-sounddevice (PortAudio) is given the engine's native callback by address, so no Python runs on the
-audio thread. Everything that can be refused is refused here with one sentence (DeviceError).
+Everything that can be refused is refused here with one sentence (DeviceError).
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cpp_ext import AudioPort
 from stream import portaudio
 from stream.quiet import quiet_stderr
 
@@ -151,84 +149,6 @@ def check(device: Device, kind: Kind, *, sample_rate: int, channels: int) -> Non
     raise DeviceError(f"{kind} device {device} does not run at {sample_rate} Hz; {advice}")
 
 
-class DeviceStream:
-    """An open duplex stream that calls the port's native callback. The port must outlive it.
-
-    [control] all of it
-    """
-
-    def __init__(
-        self,
-        port: AudioPort,
-        *,
-        input_device: Device,
-        output_device: Device,
-        sample_rate: int,
-        block_size: int,
-        latency: Literal["low", "high"] = "low",
-    ):
-        if input_device.host != output_device.host:
-            raise DeviceError(
-                f"input {input_device} and output {output_device} belong to different hosts and cannot run "
-                "together; choose two devices of the same host"
-            )
-        check(input_device, "input", sample_rate=sample_rate, channels=port.input_channels)
-        check(output_device, "output", sample_rate=sample_rate, channels=port.output_channels)
-        self._port = port
-        self._names = f"input {input_device} with output {output_device}"
-        sd = _sounddevice()
-        try:
-            with quiet_stderr():
-                self._stream = sd._StreamBase(
-                    kind="duplex",
-                    samplerate=sample_rate,
-                    blocksize=block_size,
-                    device=(input_device.id, output_device.id),
-                    channels=(port.input_channels, port.output_channels),
-                    dtype="float32",
-                    latency=latency,
-                    callback=sd._ffi.cast("PaStreamCallback*", port.callback_address),
-                    userdata=sd._ffi.cast("void*", port.userdata_address),
-                    wrap_callback=None,
-                    dither_off=True,  # levels at 1 mean bit for bit, on 16-bit devices too
-                )
-        except sd.PortAudioError as error:
-            raise _clear(error, self._names) from error
-        self.latency_s = _plausible_latency(self._stream.latency, input_device, output_device)
-
-    def start(self) -> None:
-        sd = _sounddevice()
-        try:
-            with quiet_stderr():
-                self._stream.start()
-        except sd.PortAudioError as error:
-            raise _clear(error, self._names) from error
-
-    @property
-    def active(self) -> bool:
-        """False once the port has finished or the device is gone."""
-        try:
-            return bool(self._stream.active)
-        except _sounddevice().PortAudioError:
-            return False
-
-    def close(self) -> None:
-        """Stops and releases the device. Not for a device that is gone: its driver may never answer."""
-        self._stream.close(ignore_errors=True)
-
-
-def _plausible_latency(reported: tuple[float, float], source: Device, sink: Device) -> tuple[float, float]:
-    """Seconds in and out. What a stream reports over JACK is garbage: then the device's own figure."""
-
-    def plausible(*candidates: float) -> float:
-        return next((value for value in candidates if 0 < value < 2), 0.0)
-
-    return (
-        plausible(reported[0], source.low_input_latency_s),
-        plausible(reported[1], sink.low_output_latency_s),
-    )
-
-
 def _refusal(device: Device, kind: Kind, sample_rate: int, channels: int) -> Exception | None:
     sd = _sounddevice()
     ask = sd.check_input_settings if kind == "input" else sd.check_output_settings
@@ -249,7 +169,7 @@ def _clear(error: Exception, subject: str) -> DeviceError:
     causes = {
         INVALID_SAMPLE_RATE: "does not run at this rate; give another --sample-rate",
         INVALID_CHANNEL_COUNT: "does not have that many channels; give another --channels",
-        BAD_COMBINATION: "cannot run together; choose two devices of the same host",
+        BAD_COMBINATION: "cannot run together; give --clocks two, or choose two devices of the same host",
         DEVICE_UNAVAILABLE: "is in use by another program or switched off; close the other program",
     }
     cause = causes.get(_code(error)) or f"cannot be opened: {error.args[0] if error.args else error}"

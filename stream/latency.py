@@ -31,6 +31,7 @@ class LatencyBudget:
     slack: int  # finished samples held back
     device_in: int = 0  # reported by the driver, without the block
     device_out: int = 0
+    bridge: int = 0  # between two clocks: what is kept in hand for both
 
     @property
     def engine(self) -> int:
@@ -39,13 +40,14 @@ class LatencyBudget:
 
     @property
     def total(self) -> int:
-        return self.device_in + self.block + self.engine + self.device_out
+        return self.device_in + self.block + self.bridge + self.engine + self.device_out
 
     def parts(self) -> list[tuple[str, int]]:
         """Name and samples of each part, in the order of the signal."""
         return [
             ("device in", self.device_in),
             ("block", self.block),
+            *([("clock bridge", self.bridge)] if self.bridge else []),
             ("adapter", self.adapter),
             ("algorithmic", self.algorithmic),
             ("lookahead", self.lookahead),

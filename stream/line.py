@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 
 from stream.comeback import Comeback, Open
-from stream.devices import Device, DeviceStream, list_devices
+from stream.devices import Device, list_devices
 from stream.probe import Place
+from stream.streams import AudioStream
 from stream.watch import Watch
 
 CLOSE_S = 5.0
@@ -97,7 +98,7 @@ class Line:
             self._watch = Watch(now_s=time.monotonic(), wall_s=time.time())
             self._say(f"the audio device is back after {comeback.seconds:.1f} s")
 
-    def _reopen(self, source: Device, sink: Device) -> DeviceStream:
+    def _reopen(self, source: Device, sink: Device) -> AudioStream:
         self._renew()
         stream = self._open(source, sink)
         stream.start()

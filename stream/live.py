@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stream.clocks import CLOCKS
 from stream.control.companion import Companion
 from stream.control.keys import Keys
 from stream.control.memory import starting_values
@@ -189,6 +190,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=N,N",
         help="what plays where: vocals=1,2 accompaniment=3,4 mix=5,6; each at its level, which starts at 1 "
         "(default: the mix to the first two)",
+    )
+
+    devices.add_argument(
+        "--clocks",
+        choices=CLOCKS,
+        default="auto",
+        help="of input and output; the drift between two is corrected (default: auto, two where they are not "
+        "known to share one)",
     )
 
     sound = parser.add_argument_group("sound")

@@ -163,6 +163,8 @@ def load(stats: Stats) -> str:
 def trouble(stats: Stats) -> str:
     late_s = stats.late_samples / stats.sample_rate
     text = f"without vocals {late_s:.2f} s in {stats.late_events} gaps, xruns {stats.xruns}"
+    if stats.drift_ppm is not None:
+        text += f", clocks {stats.drift_ppm:+.0f} ppm apart"
     if stats.skips:
         text += f", skipped ahead {stats.skips} times"
     if stats.dropped_samples:

@@ -15,22 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stream.clocks import Choice, Clocks
 from stream.control.controls import Controls
 from stream.control.memory import after
 from stream.control.parameters import AUTO, PARAMETERS, Value
-from stream.devices import Device, DeviceStream, accepts, find_device
+from stream.devices import Device, find_device
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.line import Line
 from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
 from stream.recording import Recording
-from stream.routing import Routing, plan
+from stream.routing import plan
 from stream.separator import Audio
 from stream.stats import PeakReaders, Stats
+from stream.streams import AudioStream
 from stream.worker import Tap
 
-MODEL_RATE = 44_100  # Hz; at any other rate the vocals are resampled there and back
 RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40
 INSIST_S = 1.0  # a second signal sooner than this is the same wish
 MOST_STEPS = max(int(choice) for choice in PARAMETERS["steps"].choices if choice != AUTO)
@@ -51,6 +52,7 @@ class LiveOptions:
     channels: int | None = None
     input_channels: str | None = None
     route: list[str] | None = None
+    clocks: Choice = "auto"
     model: str | None = None
     provider: str = "auto"
     steps: int | None = None
@@ -73,6 +75,8 @@ class LiveOptions:
             level = getattr(self, name)
             if level is not None and not 0 <= level <= 1:
                 raise ValueError(f"--{name} is {level:g}; a level is from 0 (silent) to 1 (as it came)")
+        if self.clocks == "two" and self.wait:
+            raise ValueError("--clocks two keeps to real time, --wait does not: give one of them")
         if self.gain is not None and not PARAMETERS["gain"].low <= self.gain <= PARAMETERS["gain"].high:
             raise ValueError(f"--gain is {self.gain:g} dB; it must be from -60 to 12")
         for name, least, most in (
@@ -116,7 +120,9 @@ class Session:
             route=options.route,
         )
         channels = routing.channels
-        rate = options.sample_rate or _common_rate(source, sink, routing)
+        choice: Choice = "one" if options.wait else options.clocks
+        self._clocks = Clocks(choice, source, sink, routing, latency=options.latency)
+        rate = options.sample_rate or self._clocks.common_rate(source, sink)
         run = RunOptions(
             provider=options.provider,
             threads=options.threads,
@@ -133,7 +139,7 @@ class Session:
             wait=options.wait,
             slack_hops=SLACK_HOPS[options.latency],
             on_late=options.on_late,
-            routing=routing,
+            routing=self._clocks.routing,
             tap=self._hand_out,
         )
         self.engine.prepare(options.block_size or separator.hop_length)
@@ -149,7 +155,6 @@ class Session:
         if options.seconds:
             self.engine.stop_after(max(1, round(options.seconds * rate)))
         self._give_up_s = options.give_up
-        self._device_latency: Literal["low", "high"] = "high" if options.latency == "safe" else "low"
         self._line = Line(source, sink, open=self._open, renew=self.engine.renew, say=self.say)
         self.recording = Recording(
             self.controls,
@@ -205,7 +210,12 @@ class Session:
         whole_s = stats.device_latency_s if 0 < stats.device_latency_s < 2 else in_s + out_s
         around = max(0, round(whole_s * rate) - block)
         device_in = min(around, max(0, round(in_s * rate) - block) or around // 2)
-        return dataclasses.replace(self.engine.budget, device_in=device_in, device_out=around - device_in)
+        return dataclasses.replace(
+            self.engine.budget,
+            bridge=self._clocks.latency,
+            device_in=device_in,
+            device_out=around - device_in,
+        )
 
     def close(self) -> bool:
         """Lets go of everything; False when a driver or the model hangs, so that only os._exit is left."""
@@ -217,7 +227,7 @@ class Session:
     def stats(self, reader: str = "panel") -> Stats:
         """A snapshot; its peaks are those since the last one of the same reader."""
         return dataclasses.replace(
-            self._peaks.read(reader),
+            self._clocks.add_to(self._peaks.read(reader)),
             device=self._line.status,
             losses=self._line.losses,
             recording=self.recording.status,
@@ -246,15 +256,9 @@ class Session:
             self.say(f"{self.model} has no steps to choose: they stay at {AUTO}")
             self.controls.set("steps", AUTO, "session")
 
-    def _open(self, source: Device, sink: Device) -> DeviceStream:
-        return DeviceStream(
-            self.engine.port,
-            input_device=source,
-            output_device=sink,
-            sample_rate=self.engine.separator.sample_rate,
-            block_size=self.engine.block_size,
-            latency=self._device_latency,
-        )
+    def _open(self, source: Device, sink: Device) -> AudioStream:
+        rate, block = self.engine.separator.sample_rate, self.engine.block_size
+        return self._clocks.open(self.engine.port, source, sink, sample_rate=rate, block_size=block)
 
     def _hand_out(self, mixture: Audio, vocals: Audio) -> None:
         """[worker] A tap must not wait, and copies what it keeps."""
@@ -266,10 +270,3 @@ class Session:
         until_s = time.monotonic() + 2.0
         while self._line.active and time.monotonic() < until_s:
             time.sleep(0.01)
-
-
-def _common_rate(source: Device, sink: Device, routing: Routing) -> int:
-    """The model's rate where both devices run at it, else the input's own."""
-    fits = accepts(source, "input", sample_rate=MODEL_RATE, channels=routing.device_inputs)
-    fits = fits and accepts(sink, "output", sample_rate=MODEL_RATE, channels=routing.device_outputs)
-    return MODEL_RATE if fits else source.default_sample_rate

@@ -59,10 +59,12 @@ class Stats:
     losses: int = 0  # of the device
     recording: str = ""  # what is recorded, and where; or why not
     notice: str = ""  # the last thing that the session had to say
+    drift_ppm: float | None = None  # of the input's clock against the output's, where they are two and known
+    bridge_gaps: int = 0  # between the two: input that did not come in time, and fresh starts
 
     @property
     def xruns(self) -> int:
-        return self.input_overflows + self.output_underflows
+        return self.input_overflows + self.output_underflows + self.bridge_gaps
 
     @property
     def seconds(self) -> float:

@@ -16,12 +16,12 @@ from stream.devices import (
     DEVICE_UNAVAILABLE,
     INVALID_SAMPLE_RATE,
     DeviceError,
-    DeviceStream,
     check,
     describe,
     find_device,
     list_devices,
 )
+from stream.streams import DeviceStream
 
 ROOT = Path(__file__).parent.parent
 ALSA, JACK = 0, 1

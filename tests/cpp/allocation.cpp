@@ -8,6 +8,7 @@
 #include <new>
 #include <vector>
 
+#include "bridge_paths.h"
 #include "check.h"
 #include "diffvs/streaming_stft.h"
 #include "port_paths.h"
@@ -100,6 +101,15 @@ void the_port_does_not_allocate() {
     PortPaths::routed().run(watch);
 }
 
+void the_bridge_does_not_allocate() {
+    const auto watch = [](auto callback) {
+        CHECK(allocations_in(callback) == 0);
+    };
+    BridgePaths paths;
+    paths.run(watch);
+    paths.call(watch);
+}
+
 void the_stft_does_not_allocate(std::size_t n_fft) {
     const diffvs::StftSizes sizes{n_fft, n_fft / 2, 2};
     const std::vector<float> window(n_fft, 1.0f);
@@ -120,5 +130,6 @@ void the_stft_does_not_allocate(std::size_t n_fft) {
 int main() {
     the_counter_notices();
     the_port_does_not_allocate();
+    the_bridge_does_not_allocate();
     for (const std::size_t n_fft : {4u, 6u, 10u, 960u, 2048u, 4096u}) the_stft_does_not_allocate(n_fft);
 }
