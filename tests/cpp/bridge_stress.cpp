@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr double kRate = 44100, kDrift = 150e-6, kSeconds = 12, kMargin_s = 0.02;
+constexpr double kRate = 44100, kDrift = 150e-6, kSeconds = 6, kMargin_s = 0.02;
 constexpr std::size_t kBlock = 512;
 
 // Neither gets further ahead of the other than the margin allows.
