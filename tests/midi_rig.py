@@ -41,15 +41,19 @@ class FakePort:
 
 class FakeTransport:
     name = "fake"
+    mortal = True
 
     def __init__(self, ins: Sequence[str] = (), outs: Sequence[str] = ()):
         self.ins = list(ins)
         self.outs = list(outs)
+        self.dead = False
         self.waiting: dict[str, list[list[int]]] = {}
         self.sent: list[tuple[int, ...]] = []
         self.inputs: list[FakePort] = []
 
     def input(self) -> FakePort:
+        if self.dead:
+            raise OSError("server not running?")
         self.inputs.append(FakePort(self, "ins"))
         return self.inputs[-1]
 

@@ -109,6 +109,30 @@ def test_a_port_that_was_away_is_taken_up_again_under_its_new_number(player, tra
     assert controls["vocals"] == 1.0
 
 
+@pytest.mark.parametrize("wanted", ["nano", "virtual"])
+def test_a_server_that_died_is_asked_again_until_it_is_back(transport, controls, wanted):
+    player = PortPlayer(MidiPort(transport, wanted), MAP)
+    losses = [0]
+    player.join(controls, losses=lambda: losses[0])
+    transport.dead = True
+    losses[0] = 1
+    for _ in range(3):
+        player.look()
+        player.step()
+        assert not player.port.there
+    assert all(each.closed for each in transport.inputs)
+    transport.dead = False
+    transport.lit()
+    player.look()
+    assert transport.lit() == [(0x90, 37, 0)]
+    transport.arrive([0xB0, 7, 127], name=player.port.name)
+    player.step()
+    assert controls["vocals"] == 1.0
+    player.look()
+    assert player.port.there
+    player.close()
+
+
 def test_half_a_message_does_not_outlive_its_port(player, transport, controls):
     transport.arrive([0xB0, 7])
     player.step()
@@ -240,7 +264,7 @@ def test_the_companion_opens_all_or_none(controls):
         f"MIDI from {NANO}: 15 controls (map nanokontrol2), no lights",
         "MIDI from LPD8 0: 12 controls (map lpd8), no lights",
     ]
-    both.start(SimpleNamespace(controls=controls))
+    both.start(SimpleNamespace(controls=controls, stats=lambda reader: SimpleNamespace(losses=0)))
     transport.arrive([0xC0, 2], name="LPD8 0")
     until_s = time.monotonic() + 10
     while controls["mode"] != "acapella" and time.monotonic() < until_s:

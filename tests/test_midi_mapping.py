@@ -82,6 +82,7 @@ def test_the_action_is_the_likely_one(table, action, value):
     [
         Binding(target="vocals", kind="cc", number=7),
         Binding(target="vocals", kind="cc", number=7, channel=3, bits=14, pick_up=False, port="LPD8"),
+        Binding(target="vocals", kind="cc", number=7, label="fader 1"),
         Binding(target="gain", kind="cc", number=7, light=Light(kind="cc", number=7, channel=1)),
         Binding(target="mute", kind="note", number=7, action="toggle", value=True),
         Binding(target="mute", kind="note", number=7, action="hold", value=False),
@@ -166,3 +167,12 @@ def test_maps_that_cannot_be_had_are_refused(tmp_path):
     path.write_text("[[bindings]]\ncc = 1\n")
     with pytest.raises(ControlError, match=r"bad.toml binding 1 needs either parameter or preset"):
         load_map(str(path))
+
+
+def test_the_page_shows_every_map_as_it_is():
+    """After a change: python tests/midi_page.py"""
+    import midi_page
+
+    text = midi_page.PAGE.read_text(encoding="utf-8")
+    assert sorted(name for _, name, _ in midi_page.BLOCK.findall(text)) == ready_made()
+    assert midi_page.page(text) == text

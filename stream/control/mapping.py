@@ -43,6 +43,7 @@ class Binding:
     pick_up: bool = True
     light: Light | None = None
     port: str = ""
+    label: str = ""  # what people call the control
 
     def hears(self, message: Message) -> bool:
         """Whether this control sent it; of a 14-bit one also the fine half."""

@@ -9,6 +9,7 @@ action = "move"           # a knob or fader; else toggle, hold or set, of a butt
 value = "acapella"        # what toggle, hold and set set; not needed for a switch
 pick_up = false           # left out: true, a knob does nothing until it meets the present value
 light = true              # or { note = 36, channel = 1, on = 127, off = 0 }
+label = "fader 1"         # what people call it
 port = "LPD8"             # only of ports with these words in their name; left out: of any
 """
 
@@ -21,7 +22,8 @@ from stream.control.mapping import ACTIONS, PRESET, Action, Binding, Light, Midi
 from stream.control.midi_messages import LSB, Kind
 from stream.control.parameters import CUSTOM, ControlError, Parameter, Value, parameter
 
-KEYS = {"parameter", "preset", "cc", "note", "channel", "bits", "action", "value", "pick_up", "light", "port"}
+KEYS = {"parameter", "preset", "cc", "note", "channel", "bits", "action", "value", "pick_up", "light"}
+KEYS |= {"port", "label"}
 LIGHT_KEYS = {"cc", "note", "channel", "on", "off"}
 HELD = ("mute",)  # switches that a pad holds, unless told to toggle
 
@@ -74,6 +76,7 @@ def read_binding(table: Mapping[str, Any], where: str = "binding") -> Binding:
         pick_up=_boolean(table, "pick_up", True, where),
         light=_light(table.get("light", False), kind, number, channel, where),
         port=str(table.get("port", "")),
+        label=str(table.get("label", "")),
     )
 
 
@@ -164,7 +167,7 @@ def binding_table(binding: Binding) -> dict[str, Any]:
         if binding.value is not None and binding.value is not True:
             table["value"] = binding.value
     unusual = {"channel": (binding.channel, None), "bits": (binding.bits, 7), "port": (binding.port, "")}
-    unusual["pick_up"] = (binding.pick_up, True)
+    unusual |= {"pick_up": (binding.pick_up, True), "label": (binding.label, "")}
     table |= {name: value for name, (value, usual) in unusual.items() if value != usual}
     if light := binding.light:
         table["light"] = {

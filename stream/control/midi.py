@@ -31,7 +31,9 @@ class MidiPort:
     """One controller, in and out. Making it raises ControlError; if it fails later, `look` gets it back."""
 
     def __init__(self, transport: Transport, wanted: str):
+        self._transport = transport
         self._wanted = wanted
+        self._dead = False
         self.there = False
         self.lights = ""  # the name of the output, if there is one
         self._decoder = Decoder()
@@ -64,10 +66,11 @@ class MidiPort:
 
     def look(self) -> bool:
         """Whether the port has just gone or come back."""
-        if self.name == VIRTUAL:
-            return False
         try:
-            found = find_again(self._input.names(), self.name)
+            if self._dead:
+                self._input, self._output = self._transport.input(), self._transport.output()
+                self._dead = False
+            found = VIRTUAL if self.name == VIRTUAL else find_again(self._input.names(), self.name)
             if self.there and found != self.name:
                 self._lose("unplugged, or its program has ended")
                 return True
@@ -79,6 +82,13 @@ class MidiPort:
             return False  # as good as away: the next look may find it
         logger.warning("MIDI input %s is back", self.name)
         return True
+
+    def give_up(self) -> None:
+        """The audio has gone, and maybe the server that MIDI came by: `look` begins with new clients."""
+        if self._transport.mortal:
+            self._lose("its server has stopped")
+            self.close()
+            self._dead = True
 
     def close(self) -> None:
         self.there = False
@@ -112,16 +122,24 @@ class PortPlayer:
         self.map = midi_map
         self._lights = Lights(midi_map)
         self._changed: deque[tuple[str, Value]] = deque(maxlen=1024)
+        self._losses: Callable[[], int] = lambda: 0
+        self._lost = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
         self._unsubscribe: Callable[[], None] | None = None
 
-    def start(self, controls: Controls, recall: Recall | None = None) -> None:
-        self.join(controls, recall)
+    def start(
+        self, controls: Controls, recall: Recall | None = None, losses: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`losses` counts how often the audio has gone, since a server that dies takes its MIDI along."""
+        self.join(controls, recall, losses)
         self._thread.start()
 
-    def join(self, controls: Controls, recall: Recall | None = None) -> None:
+    def join(
+        self, controls: Controls, recall: Recall | None = None, losses: Callable[[], int] = lambda: 0
+    ) -> None:
         """All of start but the thread."""
+        self._losses, self._lost = losses, losses()
         self.port.receive()  # what was pressed before there was anything to move
         self._controls = controls
         self._mapper = Mapper(self.map, controls, recall)
@@ -143,6 +161,10 @@ class PortPlayer:
 
     def look(self) -> None:
         """[midi] After the port was away, what was held is let go and all lights are sent again."""
+        if (losses := self._losses()) != self._lost:
+            self._lost = losses
+            self.port.give_up()
+            self._mapper.let_go()
         if not self.port.look():
             return
         self._mapper.let_go()

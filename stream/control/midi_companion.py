@@ -50,7 +50,7 @@ class MidiControl:
     def start(self, session: Session) -> None:
         recall = Presets(session.controls, self._settings).recall
         for player in self.players:
-            player.start(session.controls, recall)
+            player.start(session.controls, recall, lambda: session.stats("midi").losses)
 
     def close(self) -> None:
         for player in self.players:

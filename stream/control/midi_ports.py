@@ -49,9 +49,10 @@ class Output(Port, Protocol):
 
 
 class Transport(Protocol):
-    """A MIDI system."""
+    """A MIDI system. What is `mortal` goes with the server behind it, and tells nobody."""
 
     name: str
+    mortal: bool
 
     def input(self) -> Input:
         """Raises OSError."""
@@ -81,6 +82,7 @@ class RtMidi:
             )
         self.name = next((name for name, count in answers.items() if count), next(iter(answers)))
         self._api = known[self.name]
+        self.mortal = self.name == "jack"
 
     def input(self) -> Input:
         with quiet_stderr():
@@ -116,9 +118,11 @@ class _Port:
             raise OSError(f"MIDI port {name} cannot be opened: {error}") from None
 
     def close(self) -> None:
-        with contextlib.suppress(OSError), quiet_stderr():
-            self._client.close_port()
-            self._client.delete()
+        client, self._client = self._client, None  # once: a deleted client is a dead pointer
+        if client is not None:
+            with contextlib.suppress(OSError), quiet_stderr():
+                client.close_port()
+                client.delete()
 
 
 class _Input(_Port):

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import App, _absent
-from jack_server import Server, Studio
+from jack_server import Server, Studio, jack_server
 from signals import noise
+from test_comeback import Words, killed
 
 pytestmark = pytest.mark.device
 
@@ -316,3 +317,27 @@ def test_pads_record_and_split(app: App, controller: Controller, midi_map: str, 
     files = list((tmp_path / "take").rglob("vocals*.wav"))
     assert len(files) == 2
     assert all(soundfile.info(file).frames > 0 for file in files)
+
+
+def test_a_server_that_comes_back_has_its_controller_again(
+    doomed_app: App, doomed_jack: Server, jack: Server, monkeypatch: pytest.MonkeyPatch, midi_map: str
+):
+    del jack  # another server keeps the list of servers, as in test_comeback
+    for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER"):
+        monkeypatch.setenv(name, doomed_jack.environment[name])
+    controller = Controller()
+    process = doomed_app.start(*UNHEARD, "--midi", KNOBS, "--midi-map", midi_map)
+    words = Words(process)
+    controller.until_lit(0xB0, 7, 127)
+    killed(doomed_jack, signal.SIGTERM)
+    controller.close()
+    words.until("its server has stopped")
+    with jack_server(doomed_jack.name, synchronous=False):
+        words.until("the audio device is back")
+        controller = Controller()
+        words.until(f"MIDI input {KNOBS}:knobs is back")
+        controller.until_lit(0xB0, 7, 127)
+        controller.send(0x90, 37, 1)
+        controller.until_lit(0x90, 37, 127)
+        words.end(process)
+        controller.close()
