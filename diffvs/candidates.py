@@ -49,13 +49,18 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
 
     deep = with_network(widths=(*network.widths, 224), dilations=(1, *network.dilations))
     half_hop = replace(live, spectrum=replace(live.spectrum, hop_length=512), segment_frames=256)
-    weaker = replace(live, spectrum=replace(live.spectrum, exponent=1 / 3, scale=4.2))
+    # Each scale gives vocals the standard deviation that they have in the preset.
+    stronger, weaker = (
+        replace(live, spectrum=replace(live.spectrum, exponent=exponent, scale=scale))
+        for exponent, scale in ((1 / 3, 4.2), (2 / 3, 9.6))
+    )
     models = {
         "live": ("the preset as it is", live),
         "hop 512": ("hop 512: frames twice as often, 12 ms more latency", half_hop),
-        "exponent 1/3": ("stronger compression of amplitudes", weaker),
+        "exponent 1/3": ("stronger compression of amplitudes", stronger),
         "narrow": ("widths 64, 96, 128, 160", with_network(widths=(64, 96, 128, 160))),
         "deep": ("a fifth level of width 224", deep),
+        "exponent 2/3": ("weaker compression of amplitudes", weaker),
         "long context": (
             "dilations twice as long: 5 s of the past instead of 2.5, learned from 6-s excerpts",
             replace(with_network(dilations=(2, 4, 8, 16), middle_dilations=(32, 16)), segment_frames=256),
