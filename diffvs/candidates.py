@@ -12,6 +12,7 @@ import argparse
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ from diffvs.data.loader import Batch
 from diffvs.device import counting_number
 from diffvs.edm import Denoiser
 from diffvs.evaluation import report
-from diffvs.training.log import SCORES
+from diffvs.training.log import SCORES, read_rows
 from diffvs.training.trainer import TrainConfig, Trainer
 
 BEGIN, END = "<!-- candidates: begin -->", "<!-- candidates: end -->"
@@ -75,6 +76,11 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
 def folder_of(out: Path, name: str) -> Path:
     """Where a candidate is trained."""
     return out / name.replace(" ", "-").replace("/", "-")
+
+
+def is_finished(out: Path, name: str) -> bool:
+    """Whether a candidate was validated, which is the last thing that its training does."""
+    return bool(read_rows(folder_of(out, name) / SCORES))
 
 
 def step_seconds(
@@ -127,9 +133,7 @@ def start(name: str, model: ModelConfig, steps: int, options: argparse.Namespace
 def train(options: argparse.Namespace) -> bool:
     """Train what is not trained yet, some at once; False when one failed, which says so."""
     waiting = [
-        (name, model)
-        for name, (_, model) in candidates().items()
-        if not (folder_of(options.out, name) / SCORES).is_file()
+        (name, model) for name, (_, model) in candidates().items() if not is_finished(options.out, name)
     ]
     steps = steps_of(options) if waiting else {}
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -159,7 +163,7 @@ def markdown(out: Path) -> str:
     found = [
         (what, read_history(folder_of(out, name)))
         for name, (what, _) in candidates().items()
-        if (folder_of(out, name) / SCORES).is_file()
+        if is_finished(out, name)
     ]
     if not found:
         raise ValueError(f"no candidate in {out} is trained: see the training.log in each folder")
@@ -181,6 +185,7 @@ def markdown(out: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; gives the exit code."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no training is left behind
     try:
         well = train(options)
         table = markdown(options.out)

@@ -9,6 +9,7 @@ from train_rig import TINY, training_cache
 from diffvs import candidates
 from diffvs.config import PRESETS
 from diffvs.cost import cost
+from diffvs.training.log import SCORE_COLUMNS, SCORES
 
 PAGE = f"before\n{candidates.BEGIN}\nold\n{candidates.END}\n"
 
@@ -59,6 +60,16 @@ def test_twice_the_work_takes_longer_and_gets_fewer_steps(few, tmp_path):
     assert 5 < steps["b/2"] < 50  # an eighth, and the cost of each step that has no length
     few.pop("b/2")
     assert candidates.steps_of(options) == steps  # kept, so that a resumed comparison is fair
+
+
+def test_a_run_that_was_interrupted_is_not_finished(tmp_path):
+    folder = candidates.folder_of(tmp_path, "b/2")
+    folder.mkdir()
+    assert not candidates.is_finished(tmp_path, "b/2")
+    (folder / SCORES).write_text(",".join(SCORE_COLUMNS) + "\n")
+    assert not candidates.is_finished(tmp_path, "b/2")
+    (folder / SCORES).write_text(",".join(SCORE_COLUMNS) + "\n3,1,1,song,1,2.0,2.0\n")
+    assert candidates.is_finished(tmp_path, "b/2")
 
 
 def test_a_candidate_that_cannot_be_trained_is_said(few, tmp_path, capsys):
