@@ -25,6 +25,7 @@ MODEL_RATE = 44_100  # Hz; at any other rate the vocals are resampled there and 
 Choice = Literal["auto", "one", "two"]
 CLOCKS = ("auto", "one", "two")
 ONE_CLOCK_HOSTS = ("JACK", "ASIO")  # a server, a driver: all of it runs in step
+BLOCKS_PER_HOP = 4  # behind a bridge; block and adapter together are a hop all the same
 MARGIN_S = {"low": 0.002, "normal": 0.005, "safe": 0.02}  # by --latency: how late a callback may come
 
 
@@ -75,6 +76,10 @@ class Clocks:
             fits = fits and self._input_takes(source, MODEL_RATE)
         other = sink if self.two else source
         return MODEL_RATE if fits else other.default_sample_rate
+
+    def block_size(self, hop_length: int) -> int:
+        """Where none is asked for. A bridge keeps a block in hand, so a short one is better."""
+        return max(1, hop_length // BLOCKS_PER_HOP) if self.two else hop_length
 
     def open(
         self, port: AudioPort, source: Device, sink: Device, *, sample_rate: int, block_size: int

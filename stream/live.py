@@ -174,7 +174,12 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="DEVICE", help="id, or words of its name (default: the system's)"
     )
     devices.add_argument("--list-devices", action="store_true", help="show all devices, and end")
-    devices.add_argument("--block-size", type=int, metavar="N", help="samples per callback (default: a hop)")
+    devices.add_argument(
+        "--block-size",
+        type=int,
+        metavar="N",
+        help="samples per callback (default: a hop; a quarter between two clocks)",
+    )
     devices.add_argument(
         "--sample-rate", type=int, metavar="HZ", help="default: 44100, or what the device has"
     )

@@ -142,7 +142,7 @@ class Session:
             routing=self._clocks.routing,
             tap=self._hand_out,
         )
-        self.engine.prepare(options.block_size or separator.hop_length)
+        self.engine.prepare(options.block_size or self._clocks.block_size(separator.hop_length))
         self._peaks = PeakReaders(self.engine.stats)
         # Where nothing is separated, karaoke would be silence; stems are mixed by the mixer they go to.
         if self.without_model or routing.has_stems:
