@@ -312,54 +312,6 @@ def test_without_rtmidi_one_sentence_says_how_to_get_it(arguments, capsys, monke
     )
 
 
-class FakeRtMidi:
-    """As the package is, on a machine where one system answers, or none."""
-
-    class SystemError(OSError):
-        pass
-
-    RtMidiError = OSError
-    apis = {"alsa": 2, "jack": 3}  # noqa: RUF012
-
-    def __init__(self, **ports):
-        self._ports = {self.apis[name]: names for name, names in ports.items()}
-
-        def client(api, name):
-            if api not in self._ports:
-                raise self.SystemError("MidiInAlsa::initialize: error creating ALSA sequencer client object.")
-            return SimpleNamespace(
-                get_ports=lambda: self._ports[api], close_port=lambda: None, delete=lambda: None
-            )
-
-        self.MidiIn = self.MidiOut = client
-
-    def get_compiled_api(self):
-        return list(self.apis.values())
-
-    def get_api_name(self, api):
-        return {number: name for name, number in self.apis.items()}[api]
-
-
-@pytest.mark.parametrize("arguments", [["--list-midi"], ["--list-midi", "--midi-api", "alsa"]])
-def test_a_missing_sequencer_is_said_with_advice(arguments, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rtmidi", FakeRtMidi())
-    assert stream.live.main(arguments) == 2
-    said = capsys.readouterr().err
-    assert "alsa: MidiInAlsa::initialize: error creating ALSA sequencer client object" in said
-    assert "sudo modprobe snd-seq" in said
-
-
-def test_the_system_with_ports_is_taken(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rtmidi", FakeRtMidi(alsa=[], jack=["nano", "diffvs-midi-in:controls"]))
-    assert stream.live.main(["--list-midi"]) == 0
-    assert capsys.readouterr().out.startswith("MIDI inputs (jack)\n    0  nano\nMIDI outputs")
-    monkeypatch.setitem(sys.modules, "rtmidi", FakeRtMidi(alsa=[]))
-    assert stream.live.main(["--list-midi"]) == 0
-    assert "(alsa)" in capsys.readouterr().out
-    assert stream.live.main(["--list-midi", "--midi-api", "core"]) == 2
-    assert "no MIDI system 'core'; it has alsa, jack" in capsys.readouterr().err
-
-
 def test_a_map_without_a_port_is_refused(capsys):
     assert stream.live.main(["--midi-map", "lpd8"]) == 2
     assert "--midi-map needs --midi" in capsys.readouterr().err

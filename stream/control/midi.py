@@ -37,7 +37,10 @@ class MidiPort:
         self.there = False
         self.lights = ""  # the name of the output, if there is one
         self._decoder = Decoder()
-        self._input, self._output = transport.input(), transport.output()
+        try:
+            self._input, self._output = transport.input(), transport.output()
+        except OSError as error:
+            raise ControlError(f"MIDI cannot be had: {error}") from None
         try:
             self.name = VIRTUAL if wanted == VIRTUAL else find_port(self._input.names(), wanted)
             self._open()

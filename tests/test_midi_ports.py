@@ -1,0 +1,173 @@
+"""The door to python-rtmidi, before a package that answers as the real one does."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import stream.live
+from stream.control.midi import MidiPort
+from stream.control.midi_ports import RtMidi
+from stream.control.parameters import ControlError
+
+
+class Client:
+    """MidiIn and MidiOut in one. Deleted, it is a dead pointer: any call would end the process."""
+
+    def __init__(self, package: Package, api: int, name: str):
+        if api not in package.ports:
+            raise package.SystemError("MidiInAlsa::initialize: error creating ALSA sequencer client object.")
+        self._package = package
+        self._ports = package.ports[api]
+        self.name = name
+        self.opened: list[object] = []
+        self.messages: list[tuple[list[int], float]] = []
+        self.sent: list[list[int]] = []
+        self.alive = True
+        package.clients.append(self)
+
+    def get_ports(self):
+        assert self.alive
+        return list(self._ports)
+
+    def open_port(self, number, name):
+        if self.opened:
+            raise self._package.InvalidUseError("already open")
+        self.opened.append((number, name))
+
+    def open_virtual_port(self, name):
+        if self._package.windows:
+            raise NotImplementedError
+        self.opened.append(name)
+
+    def get_message(self):
+        return self.messages.pop(0) if self.messages else None
+
+    def send_message(self, data):
+        self.sent.append(list(data))
+
+    def close_port(self):
+        assert self.alive
+        self.opened.clear()
+
+    def delete(self):
+        assert self.alive
+        self.alive = False
+
+
+class Package:
+    class RtMidiError(Exception):
+        pass
+
+    class SystemError(RtMidiError, OSError):
+        pass
+
+    class InvalidUseError(RtMidiError, OSError):
+        pass
+
+    known = {"alsa": 2, "jack": 3}  # noqa: RUF012
+
+    def __init__(self, windows: bool = False, **ports: list[str]):
+        """The names at each system that answers."""
+        self.windows = windows
+        self.ports = {self.known[name]: names for name, names in ports.items()}
+        self.clients: list[Client] = []
+        self.MidiIn = self.MidiOut = lambda api, name: Client(self, api, name)
+
+    def get_compiled_api(self):
+        return list(self.known.values())
+
+    def get_api_name(self, number):
+        return {value: name for name, value in self.known.items()}[number]
+
+
+@pytest.fixture
+def install(monkeypatch):
+    def install(**options):
+        package = Package(**options)
+        monkeypatch.setitem(sys.modules, "rtmidi", package)
+        return package
+
+    return install
+
+
+@pytest.mark.parametrize("arguments", [["--list-midi"], ["--list-midi", "--midi-api", "alsa"]])
+def test_a_missing_sequencer_is_said_with_advice(arguments, capsys, install):
+    install()
+    assert stream.live.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "alsa: MidiInAlsa::initialize: error creating ALSA sequencer client object" in said
+    assert "sudo modprobe snd-seq" in said
+
+
+def test_the_system_with_ports_is_taken(capsys, install):
+    install(alsa=[], jack=["nano", "diffvs-midi-in:controls"])
+    assert stream.live.main(["--list-midi"]) == 0
+    assert capsys.readouterr().out.startswith("MIDI inputs (jack)\n    0  nano\nMIDI outputs")
+    package = install(alsa=[])
+    assert stream.live.main(["--list-midi"]) == 0
+    assert "(alsa)" in capsys.readouterr().out
+    assert not any(client.alive for client in package.clients)
+    assert stream.live.main(["--list-midi", "--midi-api", "core"]) == 2
+    assert "no MIDI system 'core'; it has alsa, jack" in capsys.readouterr().err
+
+
+def test_messages_go_in_and_out_of_the_port_that_was_asked_for(install):
+    package = install(alsa=["Midi Through 14:0", "nano 24:0"])
+    port = MidiPort(RtMidi("alsa"), "nano")
+    source, sink = package.clients[-2:]
+    assert (source.name, source.opened) == ("diffvs-midi-in", [(1, "controls")])
+    assert (sink.name, sink.opened) == ("diffvs-midi-out", [(1, "lights")])
+    source.messages += [([0xB0, 7, 1], 0.0), ([0xB0], 0.1), ([7, 2], 0.0)]
+    messages = port.receive()
+    assert [message.value for message in messages] == [1, 2]
+    port.send(messages)
+    assert sink.sent == [[0xB0, 7, 1], [0xB0, 7, 2]]
+    port.close()
+    port.close()
+    assert not source.alive
+    assert not sink.alive
+
+
+def test_a_port_that_comes_back_is_opened_by_the_same_clients(install):
+    package = install(alsa=["nano 24:0"])
+    port = MidiPort(RtMidi("alsa"), "nano")
+    made = len(package.clients)
+    package.ports[2][:] = []
+    assert port.look()
+    package.ports[2][:] = ["x", "nano 28:0"]
+    assert port.look()
+    assert package.clients[-2].opened == [(1, "controls")]
+    assert package.clients[-1].opened == [(1, "lights")]
+    assert len(package.clients) == made
+
+
+def test_virtual_ports_are_refused_where_there_are_none(install):
+    package = install(alsa=[], windows=True)
+    with pytest.raises(ControlError, match=r"Windows has no virtual MIDI ports.*loopMIDI"):
+        MidiPort(RtMidi(), "virtual")
+    assert not any(client.alive for client in package.clients)
+    package = install(alsa=[])
+    MidiPort(RtMidi(), "virtual")
+    assert [client.opened for client in package.clients[-2:]] == [["controls"], ["lights"]]
+
+
+def test_a_system_that_dies_meanwhile_is_said(install):
+    package = install(alsa=["nano"])
+    transport = RtMidi()
+    package.ports.clear()
+    with pytest.raises(ControlError, match="error creating ALSA sequencer client"):
+        MidiPort(transport, "nano")
+
+
+def test_a_port_that_will_not_open_is_said(install, monkeypatch):
+    package = install(alsa=["nano"])
+
+    def busy(self, number, name):
+        raise package.SystemError("MidiInWinMM::openPort: error creating Windows MM MIDI input port")
+
+    monkeypatch.setattr(Client, "open_port", busy)
+    with pytest.raises(ControlError, match="MIDI port nano cannot be opened: MidiInWinMM::openPort"):
+        MidiPort(RtMidi(), "nano")
+    assert not any(client.alive for client in package.clients)
