@@ -27,7 +27,7 @@ class Recipe:
 
     samples: int = 131_072
     real_share: float = 0.2  # true multitracks, among the examples with vocals
-    vocal_free_share: float = 0.15
+    vocal_free_share: float = 0.2
     accompaniment_free_share: float = 0.05
     voice_weights: tuple[tuple[str, float], ...] = (
         ("eif", 0.45),
