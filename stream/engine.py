@@ -104,6 +104,11 @@ class Engine:
             self._thread = self._worker.start()
             atexit.register(self.stop)  # a thread inside native code must not outlive the interpreter
 
+    def revive(self) -> None:
+        """Starts the worker again where it has given its separator up."""
+        if self._thread and self._worker.state == "failed" and self.stop():
+            self.start()
+
     def stop(self) -> bool:
         """Ends the worker; False when it hangs: then it is left behind, and the engine is of no more use."""
         thread, self._thread = self._thread, None

@@ -53,7 +53,8 @@ examples:
       when the panel shows late hops or xruns
 
 Ctrl-C ends it. Whatever happens to the separation, the music goes on: without vocals to mix, the
-input is played at the same delay.
+input is played at the same delay. A device that was unplugged is taken back when it returns. SIGHUP
+(kill -HUP) loads the model's file anew, without a gap.
 """
 
 
@@ -107,6 +108,14 @@ def _play(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    if hasattr(signal, "SIGHUP"):
+        on_terminal = _has_terminal()
+
+        def hang_up(*_: object) -> None:
+            """From a hand it loads the model anew, from a terminal that closes it is the end."""
+            stop() if on_terminal and not _has_terminal() else session.reload()
+
+        signal.signal(signal.SIGHUP, hang_up)
     gc.collect()
     gc.freeze()  # what is loaded stays: the collector need not look through it while playing
     end: End = "stopped"
@@ -130,6 +139,14 @@ def _play(
         print(f"stream.live: {GONE}", file=sys.stderr)
         code = 2
     return code, clean
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _introduce(session: Session, budget: LatencyBudget) -> None:

@@ -21,13 +21,15 @@ from stream.control.memory import after
 from stream.control.parameters import AUTO, PARAMETERS, Value
 from stream.devices import Device, find_device
 from stream.engine import Engine
+from stream.exchange import Exchange
 from stream.latency import SLACK_HOPS, LatencyBudget
 from stream.line import Line
 from stream.load import IDENTITY, RunOptions, load_separator
 from stream.panel import REFRESH_S, Display
 from stream.recording import Recording
+from stream.reload import Reloader
 from stream.routing import plan
-from stream.separator import Audio
+from stream.separator import Audio, Separator
 from stream.stats import PeakReaders, Stats
 from stream.streams import AudioStream
 from stream.worker import Tap
@@ -129,9 +131,14 @@ class Session:
             live_hops=0.0 if options.wait else SLACK_HOPS[options.latency],
             most_steps=MOST_STEPS,
         )
-        separator, self.model = load_separator(
-            options.model, sample_rate=rate, channels=channels, quality=RESAMPLING, run=run
-        )
+
+        def load() -> tuple[Separator, str]:
+            return load_separator(
+                options.model, sample_rate=rate, channels=channels, quality=RESAMPLING, run=run
+            )
+
+        separator, self.model = load()
+        separator = Exchange(separator)
         separator.set_steps(options.steps)  # from the first hop on
         self.without_model = options.model is None and self.model == IDENTITY
         self.engine = Engine(
@@ -143,6 +150,7 @@ class Session:
             tap=self._hand_out,
         )
         self.engine.prepare(options.block_size or self._clocks.block_size(separator.hop_length))
+        self._reloader = Reloader(separator, load=lambda: load()[0], revive=self.engine.revive, say=self.say)
         self._peaks = PeakReaders(self.engine.stats)
         # Where nothing is separated, karaoke would be silence; stems are mixed by the mixer they go to.
         if self.without_model or routing.has_stems:
@@ -219,6 +227,7 @@ class Session:
 
     def close(self) -> bool:
         """Lets go of everything; False when a driver or the model hangs, so that only os._exit is left."""
+        self._reloader.stop()
         clean = self._line.close()
         clean = self.engine.stop() and clean
         self.recording.close()
@@ -233,6 +242,13 @@ class Session:
             recording=self.recording.status,
             notice=self.notice,
         )
+
+    def reload(self) -> bool:
+        """[any] Takes the model's file anew and returns at once; what comes of it is the next notice.
+
+        A broken file is refused and the old model plays on. False while an earlier one is under way.
+        """
+        return self._reloader.reload()
 
     def say(self, notice: str) -> None:
         """[any] For the log, and for whoever looks at the session."""
