@@ -6,9 +6,9 @@ waits for it: a change made elsewhere only leaves a name in its queue.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -187,13 +187,12 @@ class PortPlayer:
 
     def _run(self) -> None:
         """[midi]"""
-        every = round(LOOK_S / FETCH_S)
-        for count in itertools.count(1):
-            if self._closing.wait(FETCH_S):
-                return
+        looked_s = time.monotonic()
+        while not self._closing.wait(FETCH_S):
             self._try(self.step)
-            if count % every == 0:
+            if time.monotonic() - looked_s > LOOK_S:
                 self._try(self.look)
+                looked_s = time.monotonic()
 
     def _try(self, work: Callable[[], None]) -> None:
         """The thread outlives whatever a driver comes up with."""
