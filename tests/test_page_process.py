@@ -169,6 +169,21 @@ def test_meters_and_pictures_come_while_somebody_looks(page: ControlPage, sessio
     until(lambda: not page._feed.tap.open)
 
 
+def test_a_browser_that_waited_for_the_session_sees_it(session: PlayedSession):
+    page = ControlPage(host="127.0.0.1", port=unused_port())
+
+    async def talk() -> None:
+        async with browser(page.port) as one:
+            await asyncio.sleep(0.3)  # a page left open finds the next session while its model loads
+            page.start(session)
+            await receive_text(one, "figures")
+
+    try:
+        run(talk())
+    finally:
+        page.close()
+
+
 def test_a_page_that_dies_lets_go_and_leaves_the_music_alone(
     page: ControlPage, session: PlayedSession, caplog
 ):

@@ -105,6 +105,8 @@ class Hub:
             if client := self.clients.get(message["client"]):
                 client.note(message["text"])
             return
+        if message["type"] == "about" and self.clients:  # they came before the session could hear of them
+            self._ask({"type": "watched", "what": list(self.clients)})
         self._last[message["type"]] = message
         for client in self.clients.values():
             client.tell(self._addressed(message, client))
