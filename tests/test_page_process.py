@@ -66,17 +66,24 @@ async def told(
     socket: ClientWebSocketResponse, condition: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
     """The first message with values that the condition is true of."""
-    while True:
-        message = await receive_text(socket, "values")
-        if condition(message):
-            return message
+    return await receive_text(socket, "values", condition)
 
 
-async def receive_text(socket: ClientWebSocketResponse, kind: str) -> dict[str, Any]:
-    while True:
-        frame = await socket.receive(timeout=PATIENCE_S)
-        if frame.type == WSMsgType.TEXT and (message := frame.json())["type"] == kind:
-            return message
+async def receive_text(
+    socket: ClientWebSocketResponse,
+    kind: str,
+    condition: Callable[[dict[str, Any]], bool] = lambda message: True,
+) -> dict[str, Any]:
+    async def wanted() -> dict[str, Any]:
+        while True:
+            frame = await socket.receive()
+            assert frame.type in (WSMsgType.TEXT, WSMsgType.BINARY), "the page has closed"
+            if frame.type == WSMsgType.TEXT:
+                message = frame.json()
+                if message["type"] == kind and condition(message):
+                    return message
+
+    return await asyncio.wait_for(wanted(), PATIENCE_S)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -132,16 +139,13 @@ def test_presets_are_saved_recalled_and_deleted(page: ControlPage, session: Play
             assert (await receive_text(one, "facts"))["preset"] == "karaoke"
             session.controls.apply({"vocals": 0.4, "accompaniment": 0.9})
             await one.send_json({"type": "save", "preset": "ballad"})
-            facts = await receive_text(one, "facts")
-            while "ballad" not in facts["presets"]:
-                facts = await receive_text(one, "facts")
+            await receive_text(one, "facts", lambda facts: "ballad" in facts["presets"])
             await one.send_json({"type": "recall", "preset": "mix"})
             await told(one, lambda message: message["values"]["mode"] == "mix")
             await one.send_json({"type": "recall", "preset": "ballad"})
             await told(one, lambda message: message["values"]["vocals"] == 0.4)
             await one.send_json({"type": "delete", "preset": "ballad"})
-            while "ballad" in facts["presets"]:
-                facts = await receive_text(one, "facts")
+            await receive_text(one, "facts", lambda facts: "ballad" not in facts["presets"])
 
     run(talk())
 
