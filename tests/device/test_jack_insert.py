@@ -1,4 +1,4 @@
-"""stream.live as an insert of another program on JACK: what is sent comes back at the latency that docs say."""
+"""stream.live as an insert of another program: what is sent comes back at the latency that docs say."""
 
 from __future__ import annotations
 
