@@ -141,10 +141,37 @@ def test_what_could_not_be_written_goes_with_the_next(path: Path, monkeypatch: p
 
 def test_a_write_that_fails_leaves_the_old_file(by_hand: Path, monkeypatch: pytest.MonkeyPatch):
     settings = Settings.load(by_hand)
-    monkeypatch.setattr(module.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
-    assert not settings.update("midi", {"port": "Fader"})
-    assert by_hand.read_text(encoding="utf-8") == BY_HAND
-    assert leftovers(by_hand) == []
+    with monkeypatch.context() as full:
+        full.setattr(module.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
+        assert not settings.update("midi", {"port": "Fader"})
+        assert by_hand.read_text(encoding="utf-8") == BY_HAND
+        assert leftovers(by_hand) == []
+    assert settings.update("midi", {"port": None})
+    assert "port" not in by_hand.read_text(encoding="utf-8")
+
+
+def test_what_a_person_edits_meanwhile_stays(by_hand: Path):
+    settings = Settings.load(by_hand)
+    for number in range(3):
+        settings.update("last", {"gain": float(number)})
+        edited = by_hand.read_text(encoding="utf-8") + f"\n[edit{number}]  # by hand\nn = {number}\n"
+        by_hand.write_text(edited, encoding="utf-8")
+    settings.update("last", {"gain": 9.0})
+    assert by_hand.read_text(encoding="utf-8").count("# by hand") == 3
+    assert [settings.section(f"edit{number}") for number in range(3)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_an_editing_mistake_costs_comments_but_no_settings(by_hand: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = Settings.load(by_hand)
+    dumps = module.tomlkit.dumps
+    wrong = iter(['[midi]\nport = "lost"\n'])
+    monkeypatch.setattr(module.tomlkit, "dumps", lambda what: next(wrong, None) or dumps(what))
+    assert settings.update("last", {"gain": 1.0})
+    again = Settings.load(by_hand)
+    assert again.section("midi") == {"port": "Launch"}
+    assert again.section("last") == {"gain": 1.0}
+    assert settings.update("last", {"gain": 2.0})
+    assert Settings.load(by_hand).section("midi") == {"port": "Launch"}
 
 
 def test_a_folder_is_refused(tmp_path: Path):
