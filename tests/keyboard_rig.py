@@ -8,10 +8,12 @@ At the end it prints the controls that differ from the start.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
 import math
 import os
+import signal
 import sys
 import termios
 import threading
@@ -96,13 +98,15 @@ class StrawSession:
 
     def close(self):
         now = self.controls.snapshot()
-        print("moved", {name: now[name] for name in now if now[name] != self._begun[name]}, flush=True)
+        with contextlib.suppress(OSError):
+            print("moved", {name: now[name] for name in now if now[name] != self._begun[name]}, flush=True)
         return True
 
 
 if __name__ == "__main__":
     if os.environ.get("RIG_TAKES_TERMINAL"):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as after nohup: what is tested is what comes then
     StrawSession.how = sys.argv[1]
     stream.live.Session = StrawSession
     stream.live._conclude = lambda session: None

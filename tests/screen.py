@@ -73,11 +73,17 @@ class Screen:
             self.text += os.read(self._master, 65_536).decode(errors="replace")
         return bool(ready)
 
+    def hang_up(self) -> None:
+        """The window is closed."""
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+
     def __enter__(self) -> Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self._master)
-        os.close(self._slave)
+        if self._master >= 0:
+            self.hang_up()

@@ -148,6 +148,17 @@ def test_a_simple_terminal_gets_plain_lines_and_gives_keys(environment):
         assert screen.mode() == screen.before
 
 
+@pytest.mark.parametrize("options", [(), ("--status", "0.1")], ids=["panel", "lines"])
+def test_the_music_outlives_its_terminal(options):
+    with live("run", *options) as screen:
+        screen.see("running")
+        screen.hang_up()
+        time.sleep(1.0)
+        assert screen.process.poll() is None
+        screen.process.send_signal(signal.SIGTERM)
+        assert screen.process.wait(PATIENCE_S) == 0
+
+
 def test_no_color_draws_without_colours():
     with live(NO_COLOR="1", COLORTERM="truecolor") as screen:
         screen.see("? keys")
