@@ -31,6 +31,9 @@ public:
         both(400, true);
         guard([&] { bridge_.write(input_.data(), 3 * kBlock - 1, time_s_); });  // in pieces
         guard([&] { bridge_.read(block_.data(), 0, time_s_); });
+        const auto gaps = bridge_.stats().gaps;
+        both(1, true);
+        CHECK(bridge_.stats().gaps == gaps);
     }
 
     // The callbacks themselves, which ask for the time.

@@ -42,6 +42,7 @@ public:
 
     // (samples, channels); silence where nothing is to be played yet.
     void play(const Reading& reading, float* block, std::size_t samples) noexcept {
+        if (samples == 0) return;
         if (!reading.plays) {
             const auto waiting = ring_.available();  // half a ring of it is more than will be wanted
             begin_ = end_ +=
