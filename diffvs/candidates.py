@@ -177,8 +177,8 @@ def markdown(out: Path) -> str:
         for cells in history.rows()
     ]
     lines = itertools.chain([("candidate", "what differs", *COLUMNS), ("---",) * (2 + len(COLUMNS))], rows)
-    facts = found[0][1].facts
-    end = ("", f"{facts['machine']}; commit {facts['commit']}, {facts['date']}.")
+    facts = found[-1][1].facts
+    end = ("", f"{facts['machine']}, one thread each; the last on {facts['date']}.")
     return "\n".join([*("| " + " | ".join(cells) + " |" for cells in lines), *end])
 
 
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no training is left behind
     try:
-        well = train(options)
+        well = options.steps is None or train(options)
         table = markdown(options.out)
         print(table)
         if options.write:
@@ -209,8 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, required=True, metavar="CACHE", help="prepared audio")
     add("--out", type=Path, required=True, metavar="FOLDER", help="one run per candidate")
     add(
-        "--steps", type=counting_number, required=True, metavar="N",
-        help="of the live preset; the others get as many as take as long",
+        "--steps", type=counting_number, metavar="N",
+        help="train: the live preset so many steps, the others as long (default: only make the table)",
     )  # fmt: skip
     add("--at-once", type=int, default=1, metavar="N", help="candidates trained side by side (default: 1)")
     add("--threads", type=int, default=1, metavar="N", help="for each (default: 1)")
