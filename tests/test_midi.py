@@ -16,7 +16,6 @@ from stream.control.controls import Controls
 from stream.control.mapping_toml import read_map
 from stream.control.midi import MidiPort, PortPlayer
 from stream.control.midi_companion import MidiControl, list_ports
-from stream.control.midi_ports import find_again, find_output, find_port, stable
 from stream.control.parameters import ControlError
 from stream.control.settings import Settings
 
@@ -72,6 +71,21 @@ def test_the_lights_are_right_from_the_start_and_dark_at_the_end(transport, cont
     assert transport.lit() == [(0x90, 37, 0)]
     assert transport.inputs[-1].closed
     controls.set("bypass", False)
+
+
+def test_lights_are_sent_again_to_a_controller_that_was_still_waking_up(player, transport, controls):
+    player.look()
+    assert transport.lit() == [(0x90, 37, 0)]
+    player.look()
+    player.look()
+    assert transport.lit() == []
+    transport.ins = []
+    player.look()
+    transport.ins = [NANO]
+    player.look()
+    transport.lit()
+    player.look()
+    assert transport.lit() == [(0x90, 37, 0)]
 
 
 def test_what_was_pressed_before_the_start_is_forgotten(transport, controls):
@@ -202,59 +216,6 @@ def test_a_virtual_port_needs_no_other(controls):
     transport.arrive([0xB0, 7, 127], name="virtual")
     player.step()
     assert controls["vocals"] == 1.0
-
-
-PORTS = ["Midi Through 14:0", NANO, "Launchpad LPMiniMK3 DAW", "Launchpad LPMiniMK3 MIDI"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "words"),
-    [
-        (
-            "9",
-            "there is no MIDI input 9; choose one of these, or virtual:\n    0  Midi Through 14:0\n    1  na",
-        ),
-        ("lpd8", "no MIDI input has 'lpd8' in its name; choose one of these"),
-        ("launchpad", "'launchpad' fits 2 MIDI inputs, give one number:"),
-        ("", "no MIDI input has ''"),
-    ],
-)
-def test_an_unknown_port_is_refused_with_the_list(wanted, words):
-    with pytest.raises(ControlError) as refusal:
-        MidiPort(FakeTransport(PORTS), wanted)
-    assert words in str(refusal.value)
-    assert "Launchpad LPMiniMK3 MIDI" in str(refusal.value)
-
-
-def test_no_port_at_all_is_said():
-    with pytest.raises(ControlError, match=r"\(no MIDI port was found\)"):
-        find_port([], "nano")
-
-
-def test_ports_are_found_by_number_name_and_words():
-    assert find_port(PORTS, "1") == NANO
-    assert find_port(PORTS, "launchpad midi") == "Launchpad LPMiniMK3 MIDI"
-    assert find_port(["LPD8", "LPD8 two"], "lpd8") == "LPD8"
-    assert find_again(["x", NANO_LATER], NANO) == NANO_LATER
-    assert find_again([NANO_LATER, NANO], NANO) == NANO
-    assert find_again(["Launchpad"], NANO) is None
-    assert stable("nanoKONTROL2 1") == stable("nanoKONTROL2 2") == "nanoKONTROL2"  # Windows
-    assert stable("a2j:LPD8 [20] (capture): LPD8 MIDI 1") == "a2j:LPD8 (capture): LPD8 MIDI"
-
-
-@pytest.mark.parametrize(
-    ("outputs", "wanted", "found"),
-    [
-        (["x", NANO], "1", NANO),
-        (["nanoKONTROL2:nanoKONTROL2 MIDI 1 99:0"], "1", "nanoKONTROL2:nanoKONTROL2 MIDI 1 99:0"),
-        (["lights of nano"], "nano", "lights of nano"),
-        (["lights of nano"], "1", None),
-        (["nano a", "nano b"], "nano", None),
-        ([], "nano", None),
-    ],
-)
-def test_the_output_is_the_one_that_belongs_to_the_input(outputs, wanted, found):
-    assert find_output(outputs, wanted, NANO) == found
 
 
 def test_the_companion_opens_all_or_none(controls):

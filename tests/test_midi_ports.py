@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 import pytest
+from midi_rig import FakeTransport
 
 import stream.live
 from stream.control.midi import MidiPort
-from stream.control.midi_ports import RtMidi
+from stream.control.midi_ports import RtMidi, find_again, find_output, find_port, stable
 from stream.control.parameters import ControlError
 
 
@@ -171,3 +172,58 @@ def test_a_port_that_will_not_open_is_said(install, monkeypatch):
     with pytest.raises(ControlError, match="MIDI port nano cannot be opened: MidiInWinMM::openPort"):
         MidiPort(RtMidi(), "nano")
     assert not any(client.alive for client in package.clients)
+
+
+NANO = "nanoKONTROL2:nanoKONTROL2 MIDI 1 24:0"
+NANO_LATER = "nanoKONTROL2:nanoKONTROL2 MIDI 1 28:0"
+PORTS = ["Midi Through 14:0", NANO, "Launchpad LPMiniMK3 DAW", "Launchpad LPMiniMK3 MIDI"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (
+            "9",
+            "there is no MIDI input 9; choose one of these, or virtual:\n    0  Midi Through 14:0\n    1  na",
+        ),
+        ("lpd8", "no MIDI input has 'lpd8' in its name; choose one of these"),
+        ("launchpad", "'launchpad' fits 2 MIDI inputs, give one number:"),
+        ("", "no MIDI input has ''"),
+    ],
+)
+def test_an_unknown_port_is_refused_with_the_list(wanted, words):
+    with pytest.raises(ControlError) as refusal:
+        MidiPort(FakeTransport(PORTS), wanted)
+    assert words in str(refusal.value)
+    assert "Launchpad LPMiniMK3 MIDI" in str(refusal.value)
+
+
+def test_no_port_at_all_is_said():
+    with pytest.raises(ControlError, match=r"\(no MIDI port was found\)"):
+        find_port([], "nano")
+
+
+def test_ports_are_found_by_number_name_and_words():
+    assert find_port(PORTS, "1") == NANO
+    assert find_port(PORTS, "launchpad midi") == "Launchpad LPMiniMK3 MIDI"
+    assert find_port(["LPD8", "LPD8 two"], "lpd8") == "LPD8"
+    assert find_again(["x", NANO_LATER], NANO) == NANO_LATER
+    assert find_again([NANO_LATER, NANO], NANO) == NANO
+    assert find_again(["Launchpad"], NANO) is None
+    assert stable("nanoKONTROL2 1") == stable("nanoKONTROL2 2") == "nanoKONTROL2"  # Windows
+    assert stable("a2j:LPD8 [20] (capture): LPD8 MIDI 1") == "a2j:LPD8 (capture): LPD8 MIDI"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted", "found"),
+    [
+        (["x", NANO], "1", NANO),
+        (["nanoKONTROL2:nanoKONTROL2 MIDI 1 99:0"], "1", "nanoKONTROL2:nanoKONTROL2 MIDI 1 99:0"),
+        (["lights of nano"], "nano", "lights of nano"),
+        (["lights of nano"], "1", None),
+        (["nano a", "nano b"], "nano", None),
+        ([], "nano", None),
+    ],
+)
+def test_the_output_is_the_one_that_belongs_to_the_input(outputs, wanted, found):
+    assert find_output(outputs, wanted, NANO) == found

@@ -127,6 +127,7 @@ class PortPlayer:
         self._changed: deque[tuple[str, Value]] = deque(maxlen=1024)
         self._losses: Callable[[], int] = lambda: 0
         self._lost = 0
+        self._fresh = True  # just opened: a controller that is still waking up misses what it is told
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
         self._unsubscribe: Callable[[], None] | None = None
@@ -149,7 +150,7 @@ class PortPlayer:
         self._unsubscribe = controls.subscribe(
             lambda name, value, source: self._changed.append((name, value))
         )
-        self.port.send(self._lights.show(controls.snapshot()))
+        self._light_all()
 
     def step(self) -> None:
         """[midi]"""
@@ -163,17 +164,22 @@ class PortPlayer:
             self.port.send(self._lights.show(changed))
 
     def look(self) -> None:
-        """[midi] After the port was away, what was held is let go and all lights are sent again."""
+        """[midi] After the port was away, what was held is let go and all lights are sent, twice."""
         if (losses := self._losses()) != self._lost:
             self._lost = losses
             self.port.give_up()
             self._mapper.let_go()
-        if not self.port.look():
-            return
-        self._mapper.let_go()
-        if self.port.there:
-            self._lights.forget()
-            self.port.send(self._lights.show(self._controls.snapshot()))
+        if self.port.look():
+            self._mapper.let_go()
+            self._fresh = self.port.there
+            self._light_all()
+        elif self._fresh:
+            self._fresh = False
+            self._light_all()
+
+    def _light_all(self) -> None:
+        self._lights.forget()
+        self.port.send(self._lights.show(self._controls.snapshot()))
 
     def close(self) -> None:
         if self._unsubscribe:

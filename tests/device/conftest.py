@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from jack_server import Server, Studio, jack_server
+from midi_controller import Controller
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -145,3 +146,25 @@ def app(jack: Server) -> Iterator[App]:
 def doomed_app(doomed_jack: Server) -> Iterator[App]:
     with App(doomed_jack.environment) as app:
         yield app
+
+
+@pytest.fixture
+def rtmidi() -> None:
+    try:
+        import rtmidi
+    except ImportError:
+        _absent("python-rtmidi")
+    if rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api():
+        _absent("JACK in python-rtmidi")
+
+
+@pytest.fixture
+def controller(jack: Server, rtmidi: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller]:
+    """Made before `studio`, where both are asked for: no other Python runs while RtMidi makes a client, and
+    the server would wait 5 s for the answers of those clients that are Python.
+    """
+    for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER"):
+        monkeypatch.setenv(name, jack.environment[name])
+    controller = Controller()
+    yield controller
+    controller.close()

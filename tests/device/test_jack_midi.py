@@ -8,102 +8,23 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import App, _absent
+from conftest import App
 from jack_server import Server, Studio, jack_server
+from midi_controller import ACAPELLA, KNOBS, LIGHTS, RATE, UNHEARD, Controller, level_db, until
 from signals import noise
 from test_comeback import Words, killed
 
 pytestmark = pytest.mark.device
 
-RATE = 44_100
-JACK_HOST = "JACK Audio Connection Kit"
-RUN = ("--model", "identity", "--mode", "acapella", "--latency", "safe", "--midi-api", "jack")
-ACAPELLA = ("--input", f"virtmic {JACK_HOST}", "--output", f"virtspk {JACK_HOST}", *RUN)
-UNHEARD = ("--input", f"system {JACK_HOST}", "--output", f"system {JACK_HOST}", *RUN)
-KNOBS, LIGHTS = "virtctl", "virtctl lights"
 LEVEL_DB = 0.3  # half a second of noise tells its level this well
 STEP = 0.03  # between neighbouring samples: a sine of 100 Hz at 0.5 has 0.007, and a jump would have 0.5
-
-
-class Controller:
-    """Two ports of a client each: it sends, and remembers what it was told to light."""
-
-    def __init__(self) -> None:
-        import rtmidi
-
-        self._lights = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=LIGHTS)
-        self._lights.open_virtual_port("leds")
-        self.lit: list[tuple[int, ...]] = []
-        self.plug()
-
-    def plug(self) -> None:
-        import rtmidi
-
-        self._out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=KNOBS)
-        self._out.open_virtual_port("knobs")
-
-    def unplug(self) -> None:
-        self._out.close_port()
-        self._out.delete()
-
-    def send(self, *data: int) -> None:
-        self._out.send_message(data)
-
-    def until_lit(self, *message: int) -> None:
-        """Waits for a message to the lights."""
-        until(lambda: message in self._seen(), f"{message} among {self.lit}")
-        self.lit.clear()
-
-    def answers(self, *message: int) -> bool:
-        """To a knob that moves from its end to there; may be asked again, until the session listens."""
-        self.send(*message[:2], 127)
-        self.send(*message)
-        return message in self._seen()
-
-    def _seen(self) -> Sequence[tuple[int, ...]]:
-        while (event := self._lights.get_message()) is not None:
-            self.lit.append(tuple(event[0]))
-        return self.lit
-
-    def close(self) -> None:
-        self.unplug()
-        self._lights.close_port()
-        self._lights.delete()
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    until_s = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until_s, f"still waiting for {what}"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def controller(jack: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller]:
-    """Made before `studio`, where both are asked for: no other Python runs while RtMidi makes a client, and
-    the server would wait 5 s for the answers of those clients that are Python.
-    """
-    try:
-        import rtmidi
-    except ImportError:
-        _absent("python-rtmidi")
-    if rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api():
-        _absent("JACK in python-rtmidi")
-    for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER"):
-        monkeypatch.setenv(name, jack.environment[name])
-    controller = Controller()
-    yield controller
-    controller.close()
 
 
 @pytest.fixture
@@ -133,13 +54,6 @@ def midi_map(tmp_path: Path) -> str:
         """
     )
     return str(path)
-
-
-def level_db(heard: np.ndarray, sent: np.ndarray) -> float:
-    """Of the loudest half second of the recording, against what was played; silence is -200."""
-    parts = [heard[begin : begin + RATE // 2] for begin in range(0, len(heard) - RATE // 2, RATE // 8)]
-    loudest = max(float(np.mean(np.square(part))) for part in parts)
-    return 10 * float(np.log10(loudest / np.mean(np.square(sent)) + 1e-20))
 
 
 def test_a_knob_changes_what_is_recorded_and_the_lights_answer(
@@ -241,78 +155,6 @@ def test_a_virtual_port_can_be_connected_to(app: App, controller: Controller, mi
     app.finish(process)
 
 
-def test_ports_are_listed_and_an_unknown_one_is_refused_with_the_list(app: App, controller: Controller):
-    words = app.refused(*UNHEARD, "--midi", "nonesuch")
-    assert "no MIDI input has 'nonesuch' in its name" in words
-    assert f"0  {KNOBS}:knobs" in words
-    words = app.refused(*UNHEARD, "--midi", "7")
-    assert "there is no MIDI input 7" in words
-    process = app._launch("--list-midi")
-    words = app.wait(process)
-    assert words.startswith(
-        f"MIDI inputs (jack)\n    0  {KNOBS}:knobs\nMIDI outputs (jack)\n    0  {LIGHTS}:leds\n"
-    )
-
-
-def test_learning_ends_in_the_settings_and_the_next_session_has_it(
-    app: App, controller: Controller, studio: Studio
-):
-    process = app._launch("--midi", KNOBS, "--midi-api", "jack", "--midi-learn", "vocals", "mute=toggle")
-    lines = iter(process.stdout.readline, "")
-    assert next(lines) == f"listening to {KNOBS}:knobs\n"
-    assert "vocals: move its knob" in next(lines)
-    for value in range(60, 70):
-        controller.send(0xB3, 33, value)
-        time.sleep(0.02)
-    learned = next(lines)
-    assert learned.startswith("learned: CC 33 on channel 4 for vocals; saved to ")
-    assert "mute = True" not in learned
-    assert "mute: move" in next(lines)
-    controller.send(0x93, 40, 90)
-    controller.send(0x83, 40, 0)
-    assert next(lines).startswith("learned: note 40 on channel 4 for mute (toggle); saved to ")
-    app.wait(process)
-    process = app.start(*ACAPELLA, "--midi", KNOBS)
-    controller.until_lit(0x93, 40, 0)
-    controller.send(0xB3, 33, 127)
-    controller.send(0xB3, 33, 0)
-    controller.send(0x93, 40, 90)
-    controller.until_lit(0x93, 40, 127)
-    sent = noise(RATE)
-    assert level_db(studio.run(sent, freewheel=False)[0], sent) < -60
-    app.finish(process)
-
-
-def test_ctrl_c_ends_learning(app: App, controller: Controller):
-    process = app._launch("--midi", KNOBS, "--midi-api", "jack", "--midi-learn", "vocals")
-    process.stdout.readline()
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    app.wait(process, code=130)
-
-
-def test_learning_asks_for_names_on_its_own(app: App, controller: Controller):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stream.live", "--midi", KNOBS, "--midi-api", "jack", "--midi-learn"],
-        env=app._environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    app._processes.append(process)
-    process.stdin.write("volume\nbypass\n\n")
-    process.stdin.flush()
-    for line in process.stdout:
-        if "bypass: move" in line:
-            break
-        assert "Traceback" not in line
-    controller.send(0x90, 50, 90)
-    controller.send(0x80, 50, 90)
-    words = app.wait(process)
-    assert "learned: note 50 on channel 1 for bypass (toggle)" in words
-
-
 def test_pads_record_and_split(app: App, controller: Controller, midi_map: str, tmp_path: Path):
     process = app.start(*UNHEARD, "--midi", KNOBS, "--midi-map", midi_map, "--record", str(tmp_path / "take"))
     controller.until_lit(0xB0, 7, 127)
@@ -325,10 +167,10 @@ def test_pads_record_and_split(app: App, controller: Controller, midi_map: str, 
     assert all(soundfile.info(file).frames > 0 for file in files)
 
 
+@pytest.mark.usefixtures("jack", "rtmidi")  # another server keeps the list of servers, as in test_comeback
 def test_a_server_that_comes_back_has_its_controller_again(
-    doomed_app: App, doomed_jack: Server, jack: Server, monkeypatch: pytest.MonkeyPatch, midi_map: str
+    doomed_app: App, doomed_jack: Server, monkeypatch: pytest.MonkeyPatch, midi_map: str
 ):
-    del jack  # another server keeps the list of servers, as in test_comeback
     for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER"):
         monkeypatch.setenv(name, doomed_jack.environment[name])
     controller = Controller()
