@@ -37,6 +37,7 @@ class PlayedSession:
         self.recording = Recording(self.controls, takes, sample_rate=44_100, channels=song.shape[1])
         self.taps: tuple[Tap, ...] = (self.recording.tap,)
         self._song = song
+        self.reloads = 0
         self._stopping = threading.Event()
         self._player = threading.Thread(target=self._play, daemon=True)
 
@@ -53,6 +54,10 @@ class PlayedSession:
 
     def stats(self, reader: str = "panel") -> Stats:
         return dataclasses.replace(self._peaks.read(reader), recording=self.recording.status)
+
+    def reload(self) -> bool:
+        self.reloads += 1
+        return self.reloads == 1
 
     def budget(self) -> LatencyBudget:
         return self.engine.budget

@@ -133,6 +133,18 @@ def test_what_the_controls_refuse_is_said_and_acknowledged(page: ControlPage, se
     run(talk())
 
 
+def test_the_model_is_taken_anew(page: ControlPage, session: PlayedSession):
+    async def talk() -> None:
+        async with browser(page.port) as one:
+            session.reloads = 0
+            await one.send_json({"type": "reload"})
+            await one.send_json({"type": "reload"})
+            assert "loaded already" in (await receive_text(one, "refused"))["text"]
+            assert session.reloads == 2
+
+    run(talk())
+
+
 def test_presets_are_saved_recalled_and_deleted(page: ControlPage, session: PlayedSession):
     async def talk() -> None:
         async with browser(page.port) as one:

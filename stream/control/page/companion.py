@@ -71,7 +71,7 @@ class ControlPage:
     def start(self, session: Session) -> None:
         presets = Presets(session.controls, self._settings) if self._settings else None
         self._feed = Feed(self._into, session, presets)
-        self._wishes = Wishes(session.controls, presets, self._feed)
+        self._wishes = Wishes(session, presets, self._feed)
         self._feed.start()
         print(announcement(self.host, self.port, self.token), flush=True)
 

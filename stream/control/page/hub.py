@@ -124,7 +124,7 @@ class Hub:
             what = {"what": message["values"], "number": message["number"]}
             self._ask({"type": "set", "client": client.name, **what})
         else:
-            self._ask({"type": kind, "client": client.name, "what": message["preset"]})
+            self._ask({"type": kind, "client": client.name, "what": message.get("preset")})
 
     def hold(self, client: Client, on: bool) -> None:
         """The first hand on the pad mutes; the last to leave it ends that."""

@@ -3,6 +3,7 @@
 {"type": "hello", "token": TEXT}
 {"type": "set", "values": {NAME: VALUE, ...}, "number": N}    N counts a client's changes
 {"type": "hold", "on": BOOLEAN}                               again twice a second while held
+{"type": "reload"}                                            the model's file
 {"type": "recall" | "save" | "delete", "preset": NAME}
 """
 
@@ -40,6 +41,8 @@ def parse(text: str) -> Message:
         if not isinstance(message.get("on"), bool):
             raise MessageError("on is true or false")
         return {"type": kind, "on": message["on"]}
+    if kind == "reload":
+        return {"type": kind}
     if kind in PRESET_VERBS:
         return {"type": kind, "preset": _text(message.get("preset"), "preset", LONGEST_NAME)}
     raise MessageError("there is no message of this type")

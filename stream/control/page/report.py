@@ -56,5 +56,7 @@ def figures(session: Session) -> Message:
         "error": stats.error,
         "recorded_s": session.recording.seconds,
         "recording": stats.recording,
+        "device": stats.device,
+        "losses": stats.losses,
         "notice": stats.notice,
     }

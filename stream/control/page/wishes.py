@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stream.control.controls import Controls
 from stream.control.page.link import Message
 from stream.control.parameters import ControlError
 
 if TYPE_CHECKING:
     from stream.control.page.feed import Feed
     from stream.control.presets import Presets
+    from stream.session import Session
 
 SOURCE = "control page"
 
@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 class Wishes:
     """Carries out one message at a time. Whatever a message holds, it raises nothing."""
 
-    def __init__(self, controls: Controls, presets: Presets | None, feed: Feed):
-        self._controls = controls
+    def __init__(self, session: Session, presets: Presets | None, feed: Feed):
+        self._session = session
+        self._controls = session.controls
         self._presets = presets
         self._feed = feed
         self._holds = False  # the page has muted the vocals, and will let go
@@ -53,6 +54,7 @@ class Wishes:
             "recall": lambda name: self._preset("recall", name),
             "save": lambda name: self._preset("save", name),
             "delete": lambda name: self._preset("delete", name),
+            "reload": lambda _: self._reload(),
             "watched": self._feed.watch,
         }
         if kind not in verbs:
@@ -62,6 +64,10 @@ class Wishes:
     def _hold(self, on: bool) -> None:
         self._holds = on
         self._controls.set("mute", on, SOURCE)
+
+    def _reload(self) -> None:
+        if not self._session.reload():
+            raise ControlError("the model is being loaded already")
 
     def _preset(self, verb: str, name: Any) -> None:
         if self._presets is None:

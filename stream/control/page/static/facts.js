@@ -56,6 +56,7 @@ export class Facts {
     this.#row("A hop takes", `${now.hop_ms.toFixed(1)} of ${now.deadline_ms.toFixed(1)} ms, 99 %: ${now.hop_p99_ms.toFixed(1)}`);
     this.#row("Without vocals", `${now.late_s.toFixed(2)} s`);
     this.#row("Xruns", String(now.xruns));
+    if (now.losses) this.#row("Device lost", `${now.losses} times`);
     this.#row("Playing", clock(now.seconds));
     if (now.recording || this.#rows.has("Recording")) this.#row("Recording", now.recording || "–");
     if (now.notice) this.#row("Notice", now.notice);

@@ -60,6 +60,7 @@ gain(find("gain"), find("gain-value"), values, -60);
 holdPad(find("mute"), link, values);
 for (const name of ["bypass", "record"]) toggle(find(name), name, values);
 find("split").addEventListener("click", () => values.set("split", true));
+find("reload").addEventListener("click", () => link.send({ type: "reload" }));
 presets(find("presets"), link, find("save"), find("delete"));
 
 const WORDS = {
@@ -76,8 +77,13 @@ link.addEventListener("link", (event) => showLink(event.detail));
 link.addEventListener("about", (event) => segments(find("steps"), "steps", event.detail.parameters.steps.choices, values));
 link.addEventListener("values", () => (settled = true));
 link.addEventListener("facts", (event) => facts.hearFacts(event.detail));
+let notice = null; // what was said before we looked is in the facts
 link.addEventListener("figures", ({ detail }) => {
   facts.hearFigures(detail);
+  if (notice !== null && detail.notice && detail.notice !== notice) toast(detail.notice);
+  notice = detail.notice;
+  find("banner").hidden = !detail.device;
+  find("banner").textContent = detail.device;
   for (const [name, meter] of Object.entries(meters)) meter.hear(detail[name]);
 });
 link.addEventListener("picture", (event) => hearPictures(event.detail, mixture, vocals));
