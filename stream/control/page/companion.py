@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stream.session import Session
 
 DEFAULT_PORT = 8470
-OPEN_S = 30.0  # for a slow machine to start a Python with aiohttp
+OPEN_S = 90.0  # for a machine that has other things to do to start a Python with aiohttp
 CLOSE_S = 3.0
 TOKEN_BYTES = 16  # 128 bits
 
