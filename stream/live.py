@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import signal
@@ -133,7 +134,8 @@ def _play(
             display.close()
     finally:
         clean = session.close()
-    _conclude(session)
+    with contextlib.suppress(OSError):  # the terminal may have been closed
+        _conclude(session)
     code = 0
     if end == "lost":
         print(f"stream.live: {GONE}", file=sys.stderr)

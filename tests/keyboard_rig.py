@@ -13,7 +13,6 @@ import fcntl
 import itertools
 import math
 import os
-import signal
 import sys
 import termios
 import threading
@@ -106,8 +105,7 @@ class StrawSession:
 if __name__ == "__main__":
     if os.environ.get("RIG_TAKES_TERMINAL"):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as after nohup: what is tested is what comes then
     StrawSession.how = sys.argv[1]
     stream.live.Session = StrawSession
-    stream.live._conclude = lambda session: None
+    stream.live._conclude = lambda session: print("concluded", flush=True)
     sys.exit(stream.live.main(sys.argv[2:]))
