@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.report import table
 from stream.engine import Engine
-from stream.separator import Audio, IdentitySeparator, Separator
+from stream.separation.separator import Audio, IdentitySeparator, Separator
 
 SECONDS = 60.0  # of audio, for each row
 PACED_SECONDS = 10.0  # of real time

@@ -7,7 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from stream.hardware import processor
+from stream.separation.hardware import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "sounddevice")

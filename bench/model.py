@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.report import table
-from stream.diffusion import DiffusionSeparator
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS
-from stream.model import Image, OnnxModel
-from stream.separator import BUNDLED_MODEL, ModelError
-from stream.spec import ModelSpec
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import Image, OnnxModel
+from stream.separation.separator import BUNDLED_MODEL, ModelError
+from stream.separation.spec import ModelSpec
 
 SECONDS = 10.0  # of audio for each row
 STEPS = (1, 2, 3)
@@ -127,7 +127,7 @@ def start(path: Path) -> str:
     """Seconds from the start of the process to the first vocals, and what it then holds in memory."""
     program = (
         "import resource, sys, numpy as np, stream.live\n"
-        "from stream.engine import Engine\nfrom stream.load import load_separator\n"
+        "from stream.engine import Engine\nfrom stream.separation.load import load_separator\n"
         f"separator, _ = load_separator({str(path)!r})\n"
         "engine = Engine(separator); engine.prepare(separator.hop_length)\n"
         "block = np.zeros((engine.block_size, 2), np.float32); separator.process(block)\n"

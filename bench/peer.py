@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from bench.report import table
 from stream.demo import load_song, sdr
-from stream.diffusion import DiffusionSeparator
-from stream.model import OnnxModel
-from stream.separator import BUNDLED_MODEL, Audio
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import OnnxModel
+from stream.separation.separator import BUNDLED_MODEL, Audio
 
 RATE = 44_100
 FRAME = 1_024  # samples; both systems' hop

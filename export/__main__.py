@@ -17,10 +17,10 @@ from export.convert import ExportError, convert, describe, make_spec
 from export.precision import to_fp16, to_int8
 from export.quality import check, measure, read, table, validation_audio
 from export.verify import golden_pair, verify
-from stream.audio_file import AudioFileError
-from stream.proof import golden_path
-from stream.separator import ModelError
-from stream.spec import PRECISIONS
+from stream.audio.audio_file import AudioFileError
+from stream.separation.proof import golden_path
+from stream.separation.separator import ModelError
+from stream.separation.spec import PRECISIONS
 
 EPILOG = """\
 The model is compared with PyTorch at several noise levels and over chunks that hand their state on, and as a

@@ -17,7 +17,7 @@ from diffvs.edm import Denoiser
 from diffvs.sampling import NOISE_SEED
 from export.fold import fold
 from export.graph import input_names, output_names, runtime_graph
-from stream.spec import METADATA_KEY, ModelSpec
+from stream.separation.spec import METADATA_KEY, ModelSpec
 
 OPSET = 17
 WINDOW_PART = 8  # frames by which a live window moves, and that it hears after those that it answers for

@@ -20,9 +20,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel as GraphTools
 
 from export.fold import tidy
-from stream.diffusion import DiffusionSeparator
-from stream.model import OnnxModel
-from stream.sampler import Image
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import OnnxModel
+from stream.separation.sampler import Image
 
 CALIBRATION_S = 20.0  # of the song, from its middle
 FRAMES = 8  # per run

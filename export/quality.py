@@ -11,10 +11,10 @@ import soxr
 from numpy.typing import NDArray
 
 from export.convert import ExportError
-from stream.audio_file import AudioReader
+from stream.audio.audio_file import AudioReader
 from stream.demo import load_song, sdr
-from stream.model import OnnxModel
-from stream.proof import run_stream
+from stream.separation.model import OnnxModel
+from stream.separation.proof import run_stream
 
 Audio = NDArray[np.float32]  # (samples, 2)
 

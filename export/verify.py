@@ -17,10 +17,10 @@ from diffvs.layers import Context
 from diffvs.sampling import frame_noise, separate_causal
 from diffvs.spectrum import analyse, compress, expand, level, synthesise
 from export.convert import ExportError
-from stream.model import OnnxModel
-from stream.proof import relative, run_stream
-from stream.sampler import model_sigmas
-from stream.spec import ModelSpec
+from stream.separation.model import OnnxModel
+from stream.separation.proof import relative, run_stream
+from stream.separation.sampler import model_sigmas
+from stream.separation.spec import ModelSpec
 
 Audio = NDArray[np.float32]  # (samples, 2)
 
@@ -95,7 +95,7 @@ def golden_pair(denoiser: Denoiser, spec: ModelSpec) -> tuple[Audio, Audio, int]
 def separate_sliding(
     denoiser: Denoiser, waveform: Tensor, sigmas: Sequence[float], spec: ModelSpec
 ) -> Tensor:
-    """What `stream.window` does, in torch and without streaming: vocals (2, samples) of a waveform."""
+    """What `stream.separation.window` does, in torch and at once: vocals (2, samples) of a waveform."""
     spectrum, hop, samples = denoiser.config.spectrum, spec.hop_length, waveform.shape[1]
     window, stride, lookahead = spec.window_frames, spec.stride_frames, spec.lookahead_frames
     runs = -(-(samples + spec.latency) // (stride * hop))

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from stream.audio_file import AudioFileError, AudioReader, AudioWriter
+from stream.audio.audio_file import AudioFileError, AudioReader, AudioWriter
 from stream.engine import Engine
-from stream.load import IDENTITY, load_separator
-from stream.separator import BUNDLED_MODEL, Audio, ModelError, Separator
+from stream.separation.load import IDENTITY, load_separator
+from stream.separation.separator import BUNDLED_MODEL, Audio, ModelError, Separator
 from stream.stats import Stats
 
 BLOCK_SIZE = 1_024

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 
 from cpp_ext import AudioPort
+from stream.audio.routing import Routing, straight
 from stream.latency import SLACK_HOPS, LatencyBudget, adapter_latency
-from stream.routing import Routing, straight
-from stream.separator import Audio, Separator
+from stream.separation.separator import Audio, Separator
 from stream.stats import AudioCounts, Stats
 from stream.worker import Tap, Worker
 

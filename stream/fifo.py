@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.separator import Audio
+from stream.separation.separator import Audio
 
 
 class SampleFifo:

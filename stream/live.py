@@ -13,25 +13,25 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stream.clocks import CLOCKS
+from stream.audio.clocks import CLOCKS
+from stream.audio.devices import DeviceError, describe, list_devices
+from stream.audio.line import GONE
+from stream.audio.recorder import RecordError
+from stream.audio.recording import summary as takes
 from stream.control.companion import Companion
-from stream.control.keys import Keys
 from stream.control.memory import starting_values
 from stream.control.options import add_control_options, companions, control_options, errand
 from stream.control.parameters import MODES
 from stream.control.presets import Presets
 from stream.control.settings import Settings
-from stream.control.terminal import Terminal, terminal
-from stream.devices import DeviceError, describe, list_devices
-from stream.keyboard import KeyboardDisplay
+from stream.display.keyboard import KeyboardDisplay
+from stream.display.keys import Keys
+from stream.display.panel import Display, LivePanel, StatusLines, levels, summary
+from stream.display.terminal import Terminal, terminal
 from stream.latency import SLACK_HOPS, LatencyBudget
-from stream.line import GONE
-from stream.load import NO_MODEL
 from stream.options import add_run_options
-from stream.panel import Display, LivePanel, StatusLines, levels, summary
-from stream.recorder import RecordError
-from stream.recording import summary as takes
-from stream.separator import ModelError
+from stream.separation.load import NO_MODEL
+from stream.separation.separator import ModelError
 from stream.session import End, LiveOptions, Session
 
 # How long one Python thread may keep another waiting: the worker should not lose milliseconds to the panel.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from stream.load import RunOptions
-from stream.providers import AUTO, PROVIDERS
+from stream.separation.load import RunOptions
+from stream.separation.providers import AUTO, PROVIDERS
 
 PARTS = ("provider", "steps", "threads")
 

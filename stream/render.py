@@ -18,11 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream.audio_file import AudioFileError, AudioReader, AudioWriter, same_file
+from stream.audio.audio_file import AudioFileError, AudioReader, AudioWriter, same_file
 from stream.engine import Engine
-from stream.load import AS_IT_IS, IDENTITY, NO_MODEL, RunOptions, load_separator
 from stream.options import add_run_options, run_options
-from stream.separator import Audio, ModelError, Separator
+from stream.separation.load import AS_IT_IS, IDENTITY, NO_MODEL, RunOptions, load_separator
+from stream.separation.separator import Audio, ModelError, Separator
 from stream.stats import Stats
 
 BLOCK_HOPS = 8  # per step: enough to be quick, few enough to show progress

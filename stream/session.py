@@ -15,23 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from stream.clocks import Choice, Clocks
+from stream.audio.clocks import Choice, Clocks
+from stream.audio.devices import Device, find_device
+from stream.audio.line import Line
+from stream.audio.recording import Recording
+from stream.audio.routing import plan
+from stream.audio.streams import AudioStream
 from stream.control.controls import Controls
 from stream.control.memory import after
 from stream.control.parameters import AUTO, PARAMETERS, Value
-from stream.devices import Device, find_device
+from stream.display.panel import REFRESH_S, Display
 from stream.engine import Engine
-from stream.exchange import Exchange
 from stream.latency import SLACK_HOPS, LatencyBudget
-from stream.line import Line
-from stream.load import IDENTITY, RunOptions, load_separator
-from stream.panel import REFRESH_S, Display
-from stream.recording import Recording
-from stream.reload import Reloader
-from stream.routing import plan
-from stream.separator import Audio, Separator
+from stream.separation.exchange import Exchange
+from stream.separation.load import IDENTITY, RunOptions, load_separator
+from stream.separation.reload import Reloader
+from stream.separation.separator import Audio, Separator
 from stream.stats import PeakReaders, Stats
-from stream.streams import AudioStream
 from stream.worker import Tap
 
 RESAMPLING = "LQ"  # soxr's quality: 10 ms, where HQ takes 40

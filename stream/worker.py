@@ -19,7 +19,7 @@ import numpy as np
 
 from cpp_ext import AudioPort
 from stream.fifo import SampleFifo
-from stream.separator import Audio, Separator
+from stream.separation.separator import Audio, Separator
 from stream.stats import HopTimer, WorkerState
 
 Tap = Callable[[Audio, Audio], None]  # mixture and vocals of the same instants, valid during the call

@@ -17,11 +17,11 @@ from keyboard_rig import BUDGET, STATS  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from stream.control.controls import Controls  # noqa: E402
-from stream.control.keys import HELP, Keys  # noqa: E402
 from stream.control.parameters import PARAMETERS, Parameter  # noqa: E402
 from stream.control.presets import BUILT_IN, Presets  # noqa: E402
 from stream.control.settings import Settings  # noqa: E402
-from stream.panel import panel  # noqa: E402
+from stream.display.keys import HELP, Keys  # noqa: E402
+from stream.display.panel import panel  # noqa: E402
 
 PAGE = ROOT / "docs" / "controls.md"
 BLOCK = re.compile(r"(<!-- (\w+): python tests/controls_page.py -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -9,7 +9,7 @@ import numpy as np
 from signals import noise, residual_db
 
 from stream.engine import FADE_S, Engine
-from stream.separator import Audio, IdentitySeparator
+from stream.separation.separator import Audio, IdentitySeparator
 from stream.stats import Stats
 
 PATIENCE_S = 20.0  # with a worker on a busy machine, before a test gives up

@@ -20,9 +20,9 @@ from diffvs.config import PRESETS, ModelConfig
 from diffvs.edm import Denoiser
 from export.__main__ import main
 from export.convert import convert, make_spec
-from stream.diffusion import DiffusionSeparator
-from stream.model import OnnxModel
-from stream.spec import METADATA_KEY
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import OnnxModel
+from stream.separation.spec import METADATA_KEY
 
 RATE = 44_100
 _FOLDER = tempfile.TemporaryDirectory()

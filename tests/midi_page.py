@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from stream.control.mapping import Binding  # noqa: E402
-from stream.control.midi_maps import load_map  # noqa: E402
-from stream.control.midi_messages import name_of  # noqa: E402
+from stream.control.midi.bindings import Binding  # noqa: E402
+from stream.control.midi.maps_of_ports import load_map  # noqa: E402
+from stream.control.midi.messages import name_of  # noqa: E402
 
 PAGE = ROOT / "docs" / "midi.md"
 BLOCK = re.compile(r"(<!-- map ([\w-]+): python tests/midi_page.py -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from signals import noise
 
+from stream.audio.recording import Recording
 from stream.control.controls import Controls
 from stream.engine import Engine
 from stream.latency import LatencyBudget
-from stream.recording import Recording
-from stream.separator import Audio, IdentitySeparator, Separator
+from stream.separation.separator import Audio, IdentitySeparator, Separator
 from stream.stats import PeakReaders, Stats
 from stream.worker import Tap
 

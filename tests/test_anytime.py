@@ -8,10 +8,10 @@ import numpy as np
 from exported import tiny
 from signals import noise
 
-from stream.anytime import PATIENCE_S, Anytime
-from stream.diffusion import DiffusionSeparator
-from stream.model import Image, OnnxModel
-from stream.separator import Audio
+from stream.separation.anytime import PATIENCE_S, Anytime
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import Image, OnnxModel
+from stream.separation.separator import Audio
 
 HOP = 128
 HOP_S = HOP / 44_100

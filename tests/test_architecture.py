@@ -24,8 +24,8 @@ MAY_IMPORT = {
 GATES = {
     "torch": ["diffvs/*", "export/*", "bench/peer.py"],
     "onnx": ["export/*"],
-    "onnxruntime": ["stream/model.py", "export/*", "bench/peer.py"],
-    "sounddevice": ["stream/portaudio.py"],
+    "onnxruntime": ["stream/separation/model.py", "export/*", "bench/peer.py"],
+    "sounddevice": ["stream/audio/portaudio.py"],
     "scipy": ["diffvs/*", "export/*"],
     "safetensors": ["diffvs/*", "export/*"],
     "tensorboard": ["diffvs/*"],
@@ -35,8 +35,8 @@ GATES = {
     "pybind11": [],
     "jack": [],
     "pythonosc": ["stream/control/osc.py"],
-    "tomlkit": ["stream/control/settings.py", "stream/control/midi_maps.py"],
-    "rtmidi": ["stream/control/midi_ports.py"],
+    "tomlkit": ["stream/control/settings.py", "stream/control/midi/maps_of_ports.py"],
+    "rtmidi": ["stream/control/midi/ports.py"],
 }
 COMMAND_LINES = {
     "devtools/commands.py",

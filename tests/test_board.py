@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 from test_live import BUDGET, STATS
 
-from stream.board import fader
 from stream.control.controls import Controls
-from stream.control.keys import Keys
 from stream.control.presets import Presets
 from stream.control.settings import Settings
-from stream.panel import LivePanel, StatusLines
+from stream.display.board import fader
+from stream.display.keys import Keys
+from stream.display.panel import LivePanel, StatusLines
 
 
 @pytest.fixture

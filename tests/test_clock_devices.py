@@ -12,11 +12,11 @@ from test_live_devices import FakeSoundDevice, PortAudioError
 
 import stream.live
 from cpp_ext import AudioPort
-from stream.clocks import MARGIN_S, Clocks, share_clock
-from stream.devices import DEVICE_UNAVAILABLE, Device, DeviceError
+from stream.audio.clocks import MARGIN_S, Clocks, share_clock
+from stream.audio.devices import DEVICE_UNAVAILABLE, Device, DeviceError
+from stream.audio.routing import plan
+from stream.display.panel import trouble
 from stream.latency import LatencyBudget
-from stream.panel import trouble
-from stream.routing import plan
 from stream.session import LiveOptions
 
 BLOCK = 512

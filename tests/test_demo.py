@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from stream import demo
-from stream.separator import IdentitySeparator
+from stream.separation.separator import IdentitySeparator
 
 SAMPLE_RATE = 44_100
 SECONDS = 1.5

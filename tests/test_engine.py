@@ -10,10 +10,10 @@ import pytest
 from engine_rig import HOP, Scripted, play
 from signals import impulse, noise, residual_db
 
-from stream.channels import for_channels
 from stream.engine import RAMP_S, Engine
 from stream.latency import SLACK_HOPS, adapter_latency
-from stream.separator import IdentitySeparator
+from stream.separation.channels import for_channels
+from stream.separation.separator import IdentitySeparator
 
 BLOCKS = [1, 63, 64, 65, 441, 480, 512, 513, 1024, 2048]
 IDENTITY_DB = -120.0  # float32 through a transform and its inverse leaves about -137

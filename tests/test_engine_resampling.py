@@ -8,8 +8,8 @@ from engine_rig import play
 from signals import impulse, noise, tone
 
 from stream.engine import Engine
-from stream.resampling import ResampledSeparator
-from stream.separator import IdentitySeparator
+from stream.separation.resampling import ResampledSeparator
+from stream.separation.separator import IdentitySeparator
 
 RATES = [8_000, 16_000, 22_050, 32_000, 48_000, 88_200, 96_000, 176_400, 192_000]
 # What soxr leaves of a tone in the pass band, there and back: LQ measured -74 at worst, HQ -116.

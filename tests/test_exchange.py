@@ -13,10 +13,10 @@ from exported import tiny
 from signals import noise, tone
 
 from stream.engine import Engine
-from stream.exchange import FADE_S, HEARING_S, Exchange
-from stream.load import load_separator
-from stream.reload import Reloader
-from stream.separator import Audio, IdentitySeparator, ModelError
+from stream.separation.exchange import FADE_S, HEARING_S, Exchange
+from stream.separation.load import load_separator
+from stream.separation.reload import Reloader
+from stream.separation.separator import Audio, IdentitySeparator, ModelError
 
 HEARING, FADING = round(HEARING_S * RATE), round(FADE_S * RATE)
 
@@ -143,7 +143,7 @@ def test_the_new_one_makes_the_steps_that_are_set():
 
 
 def model(most_steps: int = 0):
-    from stream.model_file import load
+    from stream.separation.model_file import load
 
     return load(tiny()[1], provider="cpu", most_steps=most_steps)
 

@@ -19,20 +19,20 @@ from signals import noise
 import diffvs.edm
 import diffvs.sampling
 import diffvs.spectrum
-import stream.model
+import stream.separation.model
 from diffvs.config import PRESETS, SpectrumConfig
 from export.__main__ import main, parser
 from export.convert import ExportError, convert, make_spec
 from export.verify import verify
-from stream import sampler
-from stream.hardware import processor
-from stream.load import RunOptions, load_separator
-from stream.model import OnnxModel
-from stream.proof import golden_path, prove, run_stream
 from stream.render import main as render
-from stream.separator import ModelError
-from stream.spec import SCHEMA
-from stream.spectrum import compress, expand
+from stream.separation import sampler
+from stream.separation.hardware import processor
+from stream.separation.load import RunOptions, load_separator
+from stream.separation.model import OnnxModel
+from stream.separation.proof import golden_path, prove, run_stream
+from stream.separation.separator import ModelError
+from stream.separation.spec import SCHEMA
+from stream.separation.spectrum import compress, expand
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_what_is_no_cpu_has_to_prove_itself(
     with pytest.raises(ModelError, match="computes something else than it should"):
         prove(OnnxModel(output, provider="cpu"), output)
     load_separator(str(output))  # the CPU is trusted
-    monkeypatch.setattr("stream.model_file.TRUSTED", ())
+    monkeypatch.setattr("stream.separation.model_file.TRUSTED", ())
     with pytest.raises(ModelError, match="computes something else than it should"):
         load_separator(str(output))
     golden_path(output).write_bytes(b"not a golden pair")
@@ -204,7 +204,7 @@ def test_a_provider_that_is_listed_but_gives_way_to_the_cpu_is_refused(
 ) -> None:
     """As onnxruntime-gpu does without a GPU: it lists CUDA, and makes a session on the CPU without a word."""
     listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(stream.model.ort, "get_available_providers", lambda: listed)
+    monkeypatch.setattr(stream.separation.model.ort, "get_available_providers", lambda: listed)
     with pytest.raises(ModelError, match="provider cuda cannot be used here"):
         OnnxModel(tiny()[1], provider="cuda")
     assert OnnxModel(tiny()[1], provider="auto").provider == "cpu"

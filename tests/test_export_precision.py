@@ -11,8 +11,8 @@ from exported import RATE, checkpoint_folder, export
 from signals import noise
 
 from export import quality
-from stream.diffusion import DiffusionSeparator
-from stream.model import OnnxModel
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import OnnxModel
 
 HOP = 128
 

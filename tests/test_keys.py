@@ -12,14 +12,14 @@ import pytest
 from rich.console import Console
 from test_live import BUDGET, STATS
 
-from stream.control import keys as module
 from stream.control.controls import Controls
-from stream.control.keys import HELP, MOVES, Keys, help_lines
 from stream.control.presets import Presets
 from stream.control.settings import Settings
-from stream.control.terminal import WindowsTerminal, keys_in
-from stream.keyboard import KeyboardDisplay
-from stream.panel import LivePanel
+from stream.display import keys as module
+from stream.display.keyboard import KeyboardDisplay
+from stream.display.keys import HELP, MOVES, Keys, help_lines
+from stream.display.panel import LivePanel
+from stream.display.terminal import WindowsTerminal, keys_in
 
 PATIENCE_S = 20.0
 

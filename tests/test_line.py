@@ -12,16 +12,16 @@ import pytest
 from engine_rig import HOP, play, until
 from signals import noise
 
-import stream.comeback
-import stream.line
-import stream.probe
-from stream.comeback import Comeback
-from stream.devices import Device, DeviceError
+import stream.audio.comeback
+import stream.audio.line
+import stream.audio.probe
+from stream.audio.comeback import Comeback
+from stream.audio.devices import Device, DeviceError
+from stream.audio.line import Line
+from stream.audio.probe import Place, probe
+from stream.audio.watch import STALL_S, Watch
 from stream.engine import Engine
-from stream.line import Line
-from stream.probe import Place, probe
-from stream.separator import IdentitySeparator
-from stream.watch import STALL_S, Watch
+from stream.separation.separator import IdentitySeparator
 
 ALSA = "ALSA"
 
@@ -130,11 +130,11 @@ class Rig:
         self.refusal: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
-        monkeypatch.setattr(stream.comeback, "PAUSES_S", (0.001,))
-        monkeypatch.setattr(stream.comeback, "LONGEST_S", 0.002)
-        monkeypatch.setattr(stream.comeback, "probe", self.probe)
-        monkeypatch.setattr(stream.comeback, "start_anew", self.start_anew)
-        for module in (stream.comeback, stream.line):
+        monkeypatch.setattr(stream.audio.comeback, "PAUSES_S", (0.001,))
+        monkeypatch.setattr(stream.audio.comeback, "LONGEST_S", 0.002)
+        monkeypatch.setattr(stream.audio.comeback, "probe", self.probe)
+        monkeypatch.setattr(stream.audio.comeback, "start_anew", self.start_anew)
+        for module in (stream.audio.comeback, stream.audio.line):
             monkeypatch.setattr(module, "list_devices", lambda: self.known)
         self.line = Line(self.known[1], self.known[1], open=self.open, renew=self.renew, say=self.said.append)
         self.line.start()
@@ -200,7 +200,7 @@ def test_a_device_that_refuses_is_tried_again(rig: Rig):
 
 
 def test_a_driver_that_hangs_holds_up_nobody(rig: Rig, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stream.comeback, "SLOW_S", 0.05)
+    monkeypatch.setattr(stream.audio.comeback, "SLOW_S", 0.05)
     rig.gate.clear()
     rig.stream.active = False
     begin_s = time.monotonic()
@@ -255,10 +255,12 @@ def test_the_engine_with_a_worker_goes_on_in_a_new_port():
 
 def test_a_probe_tells_what_a_process_of_its_own_sees(monkeypatch: pytest.MonkeyPatch, tmp_path):
     one = device(3, "USB")
-    (tmp_path / "stream").mkdir()
-    (tmp_path / "stream" / "__init__.py").touch()
-    script = tmp_path / "stream" / "probe.py"
-    monkeypatch.setattr(stream.probe, "ROOT", tmp_path)
+    folder = tmp_path / "stream" / "audio"
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").touch()
+    script = folder / "probe.py"
+    monkeypatch.setattr(stream.audio.probe, "ROOT", tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     script.write_text(f"import json; print(json.dumps([{dataclasses.asdict(one)!r}]))")
     assert probe() == [one]

@@ -15,8 +15,8 @@ from rich.console import Console
 import stream.live
 import stream.render
 from stream.control.controls import Controls
+from stream.display.panel import LivePanel, StatusLines, decibels, meter, status_line, summary
 from stream.latency import LatencyBudget
-from stream.panel import LivePanel, StatusLines, decibels, meter, status_line, summary
 from stream.session import LiveOptions
 from stream.stats import HopTimes, Stats
 

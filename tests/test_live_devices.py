@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from cpp_ext import AudioPort
-from stream.devices import (
+from stream.audio.devices import (
     BAD_COMBINATION,
     DEVICE_UNAVAILABLE,
     INVALID_SAMPLE_RATE,
@@ -21,7 +21,7 @@ from stream.devices import (
     find_device,
     list_devices,
 )
-from stream.streams import DeviceStream
+from stream.audio.streams import DeviceStream
 
 ROOT = Path(__file__).parent.parent
 ALSA, JACK = 0, 1

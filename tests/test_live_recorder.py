@@ -14,8 +14,8 @@ import soundfile
 from engine_rig import until
 from signals import noise
 
-import stream.recorder
-from stream.recorder import Recorder, RecordError
+import stream.audio.recorder
+from stream.audio.recorder import Recorder, RecordError
 
 RATE = 44_100
 ROOT = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def test_long_recordings_go_on_in_new_files(tmp_path: Path):
 
 
 def test_a_stalled_disk_costs_silence_not_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stream.recorder, "QUEUED", 8)
+    monkeypatch.setattr(stream.audio.recorder, "QUEUED", 8)
     gate = threading.Event()
     append = Recorder._append
 
@@ -130,7 +130,7 @@ def test_a_disk_that_is_really_full_leaves_readable_files(tmp_path: Path):
         import resource, signal, sys, time
         from pathlib import Path
         import numpy as np
-        from stream.recorder import Recorder
+        from stream.audio.recorder import Recorder
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
         recorder = Recorder(Path(sys.argv[1]), sample_rate=44_100, channels=2)
@@ -152,7 +152,7 @@ def test_a_killed_process_leaves_readable_files(tmp_path: Path):
         import os, sys, time
         from pathlib import Path
         import numpy as np
-        from stream.recorder import Recorder
+        from stream.audio.recorder import Recorder
         recorder = Recorder(Path(sys.argv[1]), sample_rate=44_100, channels=2)
         block = np.ones((1_000, 2), np.float32)
         while recorder.samples < 200_000:

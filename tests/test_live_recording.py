@@ -13,10 +13,10 @@ import soundfile
 from engine_rig import until
 from signals import noise
 
-import stream.recording
+import stream.audio.recording
+from stream.audio.recorder import Recorder, RecordError
+from stream.audio.recording import Recording, music_folder, summary
 from stream.control.controls import Controls
-from stream.recorder import Recorder, RecordError
-from stream.recording import Recording, music_folder, summary
 
 RATE, HOP = 44_100, 1_024
 
@@ -183,7 +183,7 @@ def test_without_a_folder_it_is_the_one_for_music(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(platformdirs, "user_music_path", lambda: tmp_path / "Music")
     folder = music_folder()
     assert folder.parent == tmp_path / "Music" / "diffvs"
-    monkeypatch.setattr(stream.recording, "music_folder", lambda: folder)
+    monkeypatch.setattr(stream.audio.recording, "music_folder", lambda: folder)
     rig = Rig(None)
     rig.turn(True)
     rig.play(1)

@@ -13,9 +13,9 @@ from midi_rig import FakeTransport
 
 import stream.live
 from stream.control.controls import Controls
-from stream.control.mapping_toml import read_map
-from stream.control.midi import MidiPort, PortPlayer
-from stream.control.midi_companion import MidiControl, list_ports
+from stream.control.midi.bindings_toml import read_map
+from stream.control.midi.companion import MidiControl, list_ports
+from stream.control.midi.controllers import MidiPort, PortPlayer
 from stream.control.parameters import ControlError
 from stream.control.settings import Settings
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from midi_rig import FakeTransport
 
-from stream.control.mapping_toml import read_map
-from stream.control.midi import MidiPort
-from stream.control.midi_companion import midi_learn
-from stream.control.midi_learn import Found, Lesson, Wish, bind, read_wish, recognise
-from stream.control.midi_messages import Decoder
+from stream.control.midi.bindings_toml import read_map
+from stream.control.midi.companion import midi_learn
+from stream.control.midi.controllers import MidiPort
+from stream.control.midi.learn import Found, Lesson, Wish, bind, read_wish, recognise
+from stream.control.midi.messages import Decoder
 from stream.control.parameters import ControlError
 from stream.control.settings import Settings
 

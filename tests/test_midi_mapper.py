@@ -5,10 +5,10 @@ import logging
 import pytest
 
 from stream.control.controls import Controls
-from stream.control.mapping_toml import read_map
-from stream.control.midi_lights import Lights
-from stream.control.midi_mapper import Mapper
-from stream.control.midi_messages import Decoder
+from stream.control.midi.bindings_toml import read_map
+from stream.control.midi.lights import Lights
+from stream.control.midi.mapper import Mapper
+from stream.control.midi.messages import Decoder
 from stream.control.parameters import ControlError
 
 

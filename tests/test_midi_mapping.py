@@ -3,10 +3,10 @@
 import pytest
 import tomlkit
 
-from stream.control.mapping import Binding, Light, MidiMap
-from stream.control.mapping_toml import binding_table, read_binding, read_map
-from stream.control.midi_maps import load_map, map_for, ready_made
-from stream.control.midi_messages import Message
+from stream.control.midi.bindings import Binding, Light, MidiMap
+from stream.control.midi.bindings_toml import binding_table, read_binding, read_map
+from stream.control.midi.maps_of_ports import load_map, map_for, ready_made
+from stream.control.midi.messages import Message
 from stream.control.parameters import ControlError
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stream.control.midi_messages import Decoder, Message
+from stream.control.midi.messages import Decoder, Message
 
 NOTE = Message("note", 1, 60, 100)
 CC = Message("cc", 16, 7, 127)

@@ -8,8 +8,8 @@ import pytest
 from midi_rig import FakeTransport
 
 import stream.live
-from stream.control.midi import MidiPort
-from stream.control.midi_ports import RtMidi, find_again, find_output, find_port, stable
+from stream.control.midi.controllers import MidiPort
+from stream.control.midi.ports import RtMidi, find_again, find_output, find_port, stable
 from stream.control.parameters import ControlError
 
 

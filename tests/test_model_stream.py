@@ -15,11 +15,11 @@ from diffvs import checkpoint
 from diffvs.edm import Denoiser, karras_sigmas
 from diffvs.sampling import separate_causal
 from stream.demo import load_song
-from stream.diffusion import DiffusionSeparator
 from stream.engine import Engine
-from stream.model import OnnxModel
-from stream.proof import prove, relative
-from stream.separator import BUNDLED_MODEL, Audio, ModelError
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import OnnxModel
+from stream.separation.proof import prove, relative
+from stream.separation.separator import BUNDLED_MODEL, Audio, ModelError
 
 TOLERANCE = 1e-4  # relative, of the root mean square; float32 sums in another order give about 1e-6
 HOP = 128

@@ -13,10 +13,10 @@ import pytest
 import soundfile
 from signals import noise, residual_db, tone
 
-import stream.audio_file
-from stream.audio_file import AudioFileError, AudioReader, AudioWriter
+import stream.audio.audio_file
+from stream.audio.audio_file import AudioFileError, AudioReader, AudioWriter
 from stream.render import main, separate
-from stream.separator import IdentitySeparator
+from stream.separation.separator import IdentitySeparator
 
 ROOT = Path(__file__).parent.parent
 IDENTITY_DB = -120.0
@@ -71,7 +71,8 @@ def test_any_channels_and_any_rate(tmp_path: Path, channels: int, rate: int):
 
 @pytest.mark.parametrize("rate", [22_050, 48_000, 96_000])
 def test_a_model_of_another_rate_keeps_the_song_in_place(tmp_path: Path, rate: int, monkeypatch):
-    monkeypatch.setattr("stream.load.IdentitySeparator", lambda sample_rate: IdentitySeparator())  # 44,100 Hz
+    of_44100_hz = IdentitySeparator()
+    monkeypatch.setattr("stream.separation.load.IdentitySeparator", lambda sample_rate: of_44100_hz)
     song = tmp_path / "song.wav"
     mixture = tone(rate, 1_000, rate)
     soundfile.write(song, mixture, rate, "FLOAT")
@@ -188,7 +189,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(song: Path, monkeypatch, capsys)
 
 
 def test_large_wav_files_get_a_header_that_can_count(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(stream.audio_file, "WAV_LIMIT", 1_000)
+    monkeypatch.setattr(stream.audio.audio_file, "WAV_LIMIT", 1_000)
     with AudioWriter(tmp_path / "x.wav", sample_rate=44_100, channels=2, samples=126) as file:
         file.write(noise(126))
     assert soundfile.info(tmp_path / "x.wav").format in ("RF64", "WAV")

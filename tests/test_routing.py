@@ -5,8 +5,8 @@ import pytest
 from port_rig import FADE, LATENCY, RAMP, TOLERANCE, delayed, noise, same_bits
 
 from cpp_ext import AudioPort
-from stream.devices import Device
-from stream.routing import Routing, plan, straight
+from stream.audio.devices import Device
+from stream.audio.routing import Routing, plan, straight
 
 STEMS = ["vocals=1,2", "accompaniment=3,4"]
 # One rounding of the accompaniment (m - s) and one of the sum, of values below 2 in single precision.

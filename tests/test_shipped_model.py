@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stream.demo import load_song, sdr
-from stream.load import load_separator
 from stream.render import separate
-from stream.separator import BUNDLED_MODEL, Audio
+from stream.separation.load import load_separator
+from stream.separation.separator import BUNDLED_MODEL, Audio
 
 RECORDED_SDR_DB = {
     "vocals": 2.89,

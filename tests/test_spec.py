@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from stream.separator import ModelError
-from stream.spec import SCHEMA, ModelSpec
+from stream.separation.separator import ModelError
+from stream.separation.spec import SCHEMA, ModelSpec
 
 SPEC = ModelSpec(
     name="tiny",

@@ -8,14 +8,14 @@ from exported import exported, tiny
 from signals import noise
 
 from diffvs.config import PRESETS
-from stream.anytime import Anytime
-from stream.channels import for_channels
-from stream.diffusion import DiffusionSeparator
-from stream.model import OnnxModel
-from stream.resampling import ResampledSeparator
-from stream.schedules import Schedules
-from stream.separator import Audio, IdentitySeparator
-from stream.window import WindowSeparator
+from stream.separation.anytime import Anytime
+from stream.separation.channels import for_channels
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.model import OnnxModel
+from stream.separation.resampling import ResampledSeparator
+from stream.separation.schedules import Schedules
+from stream.separation.separator import Audio, IdentitySeparator
+from stream.separation.window import WindowSeparator
 
 HOP, MOST = 128, 4
 SAME = 1e-5  # relative; float32 in another order

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.control.terminal import PosixTerminal
+from stream.display.terminal import PosixTerminal
 
 termios = pytest.importorskip("termios", reason="Windows has other terminals")
 

@@ -12,16 +12,16 @@ from signals import noise
 
 from diffvs.config import PRESETS
 from export.verify import separate_sliding
-from stream.anytime import Anytime
-from stream.diffusion import DiffusionSeparator
 from stream.engine import Engine
-from stream.kinds import make_separator
-from stream.load import load_separator
-from stream.model import OnnxModel
-from stream.proof import relative
-from stream.sampler import model_sigmas
-from stream.separator import Audio, ModelError
-from stream.window import WindowSeparator
+from stream.separation.anytime import Anytime
+from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.kinds import make_separator
+from stream.separation.load import load_separator
+from stream.separation.model import OnnxModel
+from stream.separation.proof import relative
+from stream.separation.sampler import model_sigmas
+from stream.separation.separator import Audio, ModelError
+from stream.separation.window import WindowSeparator
 
 TOLERANCE = 1e-4  # relative, of the root mean square
 STEPS = 2

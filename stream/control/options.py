@@ -9,8 +9,8 @@ from typing import Any
 
 from stream.control.companion import Companion
 from stream.control.memory import Memory
-from stream.control.midi_companion import MidiControl, list_ports, midi_learn
-from stream.control.midi_ports import APIS, RtMidi
+from stream.control.midi.companion import MidiControl, list_ports, midi_learn
+from stream.control.midi.ports import APIS, RtMidi
 from stream.control.osc import Osc
 from stream.control.page.companion import DEFAULT_PORT, ControlPage
 from stream.control.parameters import ControlError

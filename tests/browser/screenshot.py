@@ -23,7 +23,7 @@ from stream.control.page.companion import ControlPage
 from stream.control.settings import Settings
 from stream.demo import load_song
 from stream.latency import SLACK_HOPS
-from stream.load import RunOptions, load_separator
+from stream.separation.load import RunOptions, load_separator
 
 PLAY_MS = 11_000  # until the spectrograms are full
 FROM_S = 8  # where somebody sings

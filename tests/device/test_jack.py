@@ -18,7 +18,7 @@ from conftest import App
 from jack_server import Server, Studio
 from signals import noise, residual_db
 
-from stream.separator import BUNDLED_MODEL
+from stream.separation.separator import BUNDLED_MODEL
 
 pytestmark = pytest.mark.device
 

@@ -15,7 +15,7 @@ from signals import noise
 from test_comeback import Words
 from test_jack import PAIR, RATE
 
-from stream.separator import BUNDLED_MODEL
+from stream.separation.separator import BUNDLED_MODEL
 
 pytestmark = [
     pytest.mark.device,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stream.control.page.link import Message, write_frame
 from stream.control.page.report import about, facts, figures
-from stream.separator import Audio
+from stream.separation.separator import Audio
 
 if TYPE_CHECKING:
     from stream.control.presets import Presets
