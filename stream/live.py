@@ -123,7 +123,8 @@ def _play(
     try:
         session.start()
         budget = session.budget()
-        _introduce(session, budget)
+        with contextlib.suppress(OSError):  # the terminal may have been closed
+            _introduce(session, budget)
         for companion in beside:
             companion.start(session)
         keys = Keys(session.controls, Presets(session.controls, settings), stop)
@@ -134,7 +135,7 @@ def _play(
             display.close()
     finally:
         clean = session.close()
-    with contextlib.suppress(OSError):  # the terminal may have been closed
+    with contextlib.suppress(OSError):
         _conclude(session)
     code = 0
     if end == "lost":
