@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from keyboard_rig import BUDGET, STATS  # noqa: E402
+from keyboard_rig import STATS  # noqa: E402
 from rich.console import Console  # noqa: E402
+from snapshots import BUDGET  # noqa: E402
 
 from stream.control.controls import Controls  # noqa: E402
 from stream.control.parameters import PARAMETERS, Parameter  # noqa: E402

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_live import BUDGET, STATS
+from snapshots import BUDGET, STATS
 
 from stream.control.controls import Controls
 from stream.control.presets import Presets

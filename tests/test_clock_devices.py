@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_live import STATS
+from snapshots import STATS
 from test_live_devices import FakeSoundDevice, PortAudioError
 
 import stream.live

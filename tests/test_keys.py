@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from test_live import BUDGET, STATS
+from snapshots import BUDGET, STATS
 
 from stream.control.controls import Controls
 from stream.control.presets import Presets

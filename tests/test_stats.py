@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from test_live import STATS
+from snapshots import STATS
 
 from stream.stats import PeakReaders
 

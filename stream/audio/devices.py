@@ -47,7 +47,7 @@ class Device:
 
 
 def list_devices() -> list[Device]:
-    sd = _sounddevice()
+    sd = sounddevice()
     hosts = [host["name"] for host in sd.query_hostapis()]
     return [
         Device(
@@ -91,7 +91,7 @@ def find_device(wanted: str | None, kind: Kind) -> Device:
 
 
 def _default(devices: list[Device], kind: Kind) -> Device:
-    index = int(_sounddevice().default.device[0 if kind == "input" else 1])
+    index = int(sounddevice().default.device[0 if kind == "input" else 1])
     if not 0 <= index < len(devices):
         raise DeviceError(f"there is no default {kind} device; {_choose(devices, kind)}")
     return devices[index]
@@ -140,7 +140,7 @@ def check(device: Device, kind: Kind, *, sample_rate: int, channels: int) -> Non
     if refusal is None:
         return
     if _code(refusal) != INVALID_SAMPLE_RATE:
-        raise _clear(refusal, f"{kind} device {device}")
+        raise clear_error(refusal, f"{kind} device {device}")
     rates = (device.default_sample_rate, *COMMON_RATES)
     good = [
         rate for rate in dict.fromkeys(rates) if accepts(device, kind, sample_rate=rate, channels=channels)
@@ -150,7 +150,7 @@ def check(device: Device, kind: Kind, *, sample_rate: int, channels: int) -> Non
 
 
 def _refusal(device: Device, kind: Kind, sample_rate: int, channels: int) -> Exception | None:
-    sd = _sounddevice()
+    sd = sounddevice()
     ask = sd.check_input_settings if kind == "input" else sd.check_output_settings
     try:
         with quiet_stderr():
@@ -164,7 +164,7 @@ def _code(error: Exception) -> int:
     return int(error.args[1]) if len(error.args) > 1 else 0
 
 
-def _clear(error: Exception, subject: str) -> DeviceError:
+def clear_error(error: Exception, subject: str) -> DeviceError:
     """PortAudio's error as a sentence."""
     causes = {
         INVALID_SAMPLE_RATE: "does not run at this rate; give another --sample-rate",
@@ -176,7 +176,7 @@ def _clear(error: Exception, subject: str) -> DeviceError:
     return DeviceError(f"{subject} {cause}")
 
 
-def _sounddevice() -> Any:
+def sounddevice() -> Any:
     """The module, as stream.audio.portaudio has it. Raises DeviceError."""
     try:
         return portaudio.sounddevice()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from cpp_ext import AudioPort
-from stream.audio.devices import Device, DeviceError, _clear, _sounddevice, check
+from stream.audio.devices import Device, DeviceError, check, clear_error, sounddevice
 from stream.audio.quiet import quiet_stderr
 
 
@@ -42,18 +42,18 @@ class NativeStream:
         return self._stream.latency
 
     def start(self) -> None:
-        sd = _sounddevice()
+        sd = sounddevice()
         try:
             with quiet_stderr():
                 self._stream.start()
         except sd.PortAudioError as error:
-            raise _clear(error, self._names) from error
+            raise clear_error(error, self._names) from error
 
     @property
     def active(self) -> bool:
         try:
             return bool(self._stream.active)
-        except _sounddevice().PortAudioError:
+        except sounddevice().PortAudioError:
             return False
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ def open_stream(
     userdata: int,
 ) -> NativeStream:
     """`callback` and `userdata` are addresses; pairs are input and output. Raises DeviceError."""
-    sd = _sounddevice()
+    sd = sounddevice()
     try:
         with quiet_stderr():
             stream = sd._StreamBase(
@@ -90,7 +90,7 @@ def open_stream(
                 dither_off=True,  # levels at 1 mean bit for bit, on 16-bit devices too
             )
     except sd.PortAudioError as error:
-        raise _clear(error, names) from error
+        raise clear_error(error, names) from error
     return NativeStream(stream, names)
 
 
