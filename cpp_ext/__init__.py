@@ -1,5 +1,5 @@
 """Real-time primitives in C++: a wait-free ring, a streaming STFT, the audio thread's side of the
-engine, and a bridge between two clocks.
+engine, a bridge between two clocks, and a JACK client.
 
 The contracts stand in the headers of cpp_ext/include/diffvs; _core.pyi has the Python types.
 """
@@ -10,6 +10,7 @@ from cpp_ext._core import (
     BridgeStats,
     ClockBridge,
     DriftControl,
+    JackClient,
     Reading,
     SincKernel,
     SpscRing,
@@ -23,6 +24,7 @@ __all__ = [
     "BridgeStats",
     "ClockBridge",
     "DriftControl",
+    "JackClient",
     "Reading",
     "SincKernel",
     "SpscRing",

@@ -225,4 +225,5 @@ PYBIND11_MODULE(_core, m) {
     bind_stats(m);
     bind_port(m);
     bind_bridge(m);
+    bind_jack(m);
 }

@@ -29,3 +29,4 @@ using Inputs = std::vector<std::size_t>;  // of each channel, the device's
 
 void bind_stft(py::module_& m);
 void bind_bridge(py::module_& m);
+void bind_jack(py::module_& m);

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-OURS = "PortAudio"  # the name by which PortAudio makes itself known to JACK
+OURS = "diffvs"  # our client; PortAudio is its stand-in, for blocks of another size than the server's
+STAND_IN = "PortAudio"
 TOOLS = ("jack_lsp", "jack_connect", "jack_disconnect")
 PATIENCE_S = 10.0
 
@@ -48,13 +49,16 @@ def ports() -> list[Port]:
 def insert(send: str, back: str, client: str = OURS) -> list[tuple[str, str]]:
     """Connects the ports whose names begin like this, in their order; the pairs. Raises InsertError."""
     there = ports()
+    names = {port.name.partition(":")[0] for port in there}
+    if client == OURS and OURS not in names:
+        client = min((name for name in names if name.startswith(STAND_IN)), default=OURS)
     inputs = _choose(there, f"{client}:", output=False, role="of a running stream.live")
     outputs = _choose(there, f"{client}:", output=True, role="of a running stream.live")
     sends = _choose(there, send, output=True, role="to send from")
     returns = _choose(there, back, output=False, role="to return to")
     pairs = [*_pairs(sends, inputs), *_pairs(outputs, returns)]
     wanted = set(pairs)
-    for port in inputs + outputs:  # what PortAudio connected by itself: the devices
+    for port in inputs + outputs:  # what was connected at the start: the devices
         for other in port.connections:
             pair = (port.name, other) if port.output else (other, port.name)
             if pair not in wanted:

@@ -217,7 +217,7 @@ class Session:
         # The driver's report for a block includes the block itself, which has a line of its own.
         whole_s = stats.device_latency_s if 0 < stats.device_latency_s < 2 else in_s + out_s
         around = max(0, round(whole_s * rate) - block)
-        device_in = min(around, max(0, round(in_s * rate) - block) or around // 2)
+        device_in = min(around, max(0, round(in_s * rate) - block)) if in_s else around // 2
         return dataclasses.replace(
             self.engine.budget,
             bridge=self._clocks.latency,

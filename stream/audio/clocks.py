@@ -13,8 +13,9 @@ import dataclasses
 import re
 from typing import Literal
 
-from cpp_ext import AudioPort, ClockBridge
+from cpp_ext import AudioPort, ClockBridge, JackClient
 from stream.audio.devices import Device, accepts, check
+from stream.audio.jack import JackStream, join
 from stream.audio.routing import Routing
 from stream.audio.streams import AudioStream, DeviceStream, open_stream, plausible_s
 from stream.engine import FADE_S
@@ -61,6 +62,8 @@ class Clocks:
         self._latency = latency
         self._bridges: list[ClockBridge] = []  # the last one plays; a lost driver may still call the others
         self._input_rate = 0
+        self._client = None if self.two else join(source, sink)  # of JACK, for the first stream
+        self._clients: list[JackClient] = []  # of all streams, as with bridges
 
     @property
     def routing(self) -> Routing:
@@ -78,7 +81,9 @@ class Clocks:
         return MODEL_RATE if fits else other.default_sample_rate
 
     def block_size(self, hop_length: int) -> int:
-        """Where none is asked for. A bridge keeps a block in hand, so a short one is better."""
+        """Where none is asked for: JACK's. A bridge keeps a block in hand, so a short one is better."""
+        if self._client:
+            return self._client.period
         return max(1, hop_length // BLOCKS_PER_HOP) if self.two else hop_length
 
     def open(
@@ -86,6 +91,8 @@ class Clocks:
     ) -> AudioStream:
         """Raises DeviceError."""
         latency: Literal["low", "high"] = "high" if self._latency == "safe" else "low"
+        if not self.two and self._joined(source, sink, block_size):
+            return JackStream(self._clients[-1], port, source, sink, sample_rate=sample_rate)
         if not self.two:
             return DeviceStream(
                 port,
@@ -139,6 +146,19 @@ class Clocks:
             bridge_gaps=sum(one.gaps + one.jumps for one in counted),
             input_overflows=stats.input_overflows + sum(one.input_overflows for one in counted),
         )
+
+    def _joined(self, source: Device, sink: Device, block_size: int) -> bool:
+        """Whether there is a JACK client for these devices now, and its blocks are of that size."""
+        for lost in self._clients:
+            lost.close()
+        client, self._client = self._client or join(source, sink), None
+        if client is None:
+            return False
+        if client.period != block_size:
+            client.close()
+            return False
+        self._clients.append(client)
+        return True
 
     def _input_takes(self, source: Device, rate: int) -> bool:
         return accepts(source, "input", sample_rate=rate, channels=self._routing.device_inputs)

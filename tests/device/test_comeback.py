@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import App
-from jack_server import Server, Studio, jack_server
+from jack_server import PERIOD, Server, Studio, jack_server
 from signals import noise
 from test_jack import HOP, PAIR, RATE, SYSTEM, aligned, expected_delay
 
@@ -53,18 +53,21 @@ def killed(server: Server, number: int) -> None:
     server.process.wait(10)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "block"), [(signal.SIGTERM, PERIOD), (signal.SIGKILL, PERIOD), (signal.SIGKILL, 441)]
+)
 def test_a_server_that_comes_back_is_played_on_with_the_same_latency(
-    doomed_app: App, doomed_jack: Server, number: int, tmp_path: Path
+    doomed_app: App, doomed_jack: Server, number: int, block: int, tmp_path: Path
 ):
     sent = noise(RATE)
     with Studio(doomed_jack) as studio:
         process = doomed_app.start(
-            *PAIR, "--model", "identity", "--mode", "mix", "--record", str(tmp_path), "--block-size", "441"
+            *(*PAIR, "--model", "identity", "--mode", "mix", "--record", str(tmp_path)),
+            *("--block-size", str(block)),
         )
         words = Words(process)
         heard, offset = studio.run(sent, freewheel=False)
-    delay = expected_delay(441, slack=round(SLACK_HOPS["normal"] * HOP))
+    delay = expected_delay(block, slack=round(SLACK_HOPS["normal"] * HOP))
     np.testing.assert_array_equal(aligned(heard, offset, delay, len(sent)), sent)
     killed(doomed_jack, number)
     words.until("the audio device is gone (unplugged, or its server stopped); looking for it")
