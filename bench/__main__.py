@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import callback, engine, machine, model, peer, report
+from bench import callback, engine, machine, model, peer, presets, report
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASUREMENTS: dict[str, Callable[[], str]] = {
     "callback": callback.measure,
     "engine": engine.measure,
     "model": model.measure,
+    "presets": presets.measure,
     "peer": peer.measure,
 }
 

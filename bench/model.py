@@ -14,6 +14,7 @@ from bench.report import table
 from stream.engine import Engine
 from stream.latency import SLACK_HOPS
 from stream.separation.diffusion import DiffusionSeparator
+from stream.separation.kinds import make_separator
 from stream.separation.model import Image, OnnxModel
 from stream.separation.separator import BUNDLED_MODEL, ModelError
 from stream.separation.spec import ModelSpec
@@ -78,7 +79,7 @@ def _rows(path: Path, provider: str, spec: ModelSpec, limit: float | None) -> It
 def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> tuple[np.ndarray, float, float]:
     """Seconds of each block; seconds per block outside of the network; GFLOP/s inside of it."""
     model = TimedModel(path, provider=provider, threads=threads)
-    separator = DiffusionSeparator(model, steps=steps)
+    separator = make_separator(model, steps=steps)
     separator.prepare(hops)
     samples = hops * separator.hop_length
     mixture = np.random.default_rng(0).uniform(-0.5, 0.5, (samples, 2)).astype(np.float32)

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "cpp_ext": {"cpp_ext"},
     "stream": {"stream", "cpp_ext"},
     "export": {"export", "diffvs", "stream"},
-    "bench": {"bench", "stream", "cpp_ext", "diffvs"},
+    "bench": {"bench", "stream", "cpp_ext", "diffvs", "export"},
     "devtools": {"devtools"},
 }
 # Others': the files that may import what is heavy, missing on some machines, or the business of one place.

@@ -9,7 +9,8 @@ import pytest
 from exported import tiny
 from signals import residual_db, tone
 
-from bench import model, peer
+from bench import model, peer, presets
+from diffvs import PRESETS
 from diffvs.evaluation.spleeter import BINS, FRAMES
 
 
@@ -38,6 +39,17 @@ def test_the_networks_work_is_counted() -> None:
     seconds, own_s, gflops = model.timed(tiny()[1], "cpu", steps=2, hops=4, threads=1)
     assert 0 < own_s < seconds.mean()
     assert gflops > 0
+
+
+def test_presets_of_both_kinds_are_measured_where_their_provider_is() -> None:
+    text = presets.measure({"cpu": ("tiny", "tiny-window"), "coreml": ("tiny",)})
+    cells = [line.split("|") for line in text.splitlines() if " on " in line and line.startswith("|")]
+    measured = [(preset.strip(), int(steps)) for _, preset, steps, *_ in cells]
+    most = PRESETS["tiny-window"].edm.steps
+    assert measured == [
+        *(("tiny on cpu", steps) for steps in (1, 2)),
+        *(("tiny-window on cpu", steps) for steps in sorted({1, 2, most})),
+    ]
 
 
 class Everything:
