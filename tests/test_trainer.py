@@ -256,6 +256,20 @@ def test_one_step_of_the_sampler_is_one_evaluation_of_noise_alone():
     assert losses[0].expanded > 0
 
 
+def test_at_sigma_max_the_denoiser_hears_noise_alone_as_in_the_sampler():
+    at_max = TINY.edm.sigma_max
+    one = objective(dataclasses.replace(TINY, edm=dataclasses.replace(TINY.edm, share_at_max=0.5)))
+    seen = []
+    one.denoiser.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    part, seeds = batch(0), [1, 2, 3, 4]
+    for vocals in (part.vocals, -part.vocals):
+        one(part.mixture, vocals, part.loss_bins(256, 128), seeds)
+    (noisy, sigma, _), (again, *_) = seen
+    same = [bool((one == other).all()) for one, other in zip(noisy, again, strict=True)]
+    assert same == (sigma == at_max).tolist()
+    assert len(set(same)) == 2  # both kinds were drawn
+
+
 def test_a_denoiser_that_looks_ahead_is_asked_for_what_it_has_heard():
     model = dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, lookahead_frames=2))
     late, prompt = objective(model), objective()
