@@ -66,7 +66,7 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
             "dilations twice as long: 5 s of the past instead of 2.5, learned from 6-s excerpts",
             replace(with_network(dilations=(2, 4, 8, 16), middle_dilations=(32, 16)), segment_frames=256),
         ),
-        "noisy gain": ("the head also weighs the noisy image", with_network(noisy_gain=True)),
+        "plain head": ("the head does not weigh the noisy image", with_network(noisy_gain=False)),
         "no mixer": ("without the frequency mixers", with_network(frequency_bottleneck=0)),
         "look-ahead": ("2 frames of the future: 46 ms more latency", with_network(lookahead_frames=2)),
     }

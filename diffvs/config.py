@@ -170,7 +170,7 @@ _PAPER_EDM = EdmConfig(
 )
 
 _MODELS = (
-    ModelConfig(name="live", network=CausalUNetConfig()),
+    ModelConfig(name="live", network=CausalUNetConfig(noisy_gain=True)),
     ModelConfig(
         name="live-large",
         network=CausalUNetConfig(bands=16, widths=(128, 192, 256, 320), blocks=2, embedding=512),
