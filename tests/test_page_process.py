@@ -25,7 +25,7 @@ from page_rig import PlayedSession, played_noise
 from test_page_server import PATIENCE_S, closing, receive
 
 import stream.live
-from stream.control.page import companion
+from stream.control.page import companion, process
 from stream.control.page.companion import ControlPage
 from stream.control.page.hub import OVER
 from stream.control.page.spectrogram import BANDS
@@ -50,7 +50,7 @@ def page(session: PlayedSession, tmp_path: Path) -> Iterator[ControlPage]:
     page.start(session)
     yield page
     page.close()
-    assert page._process.poll() == 0 or page._process.poll() == -signal.SIGKILL
+    assert page.page.process.poll() == 0 or page.page.process.poll() == -signal.SIGKILL
     assert session.taps == (session.recording.tap,)
 
 
@@ -163,12 +163,12 @@ def test_presets_are_saved_recalled_and_deleted(page: ControlPage, session: Play
 
 
 def test_meters_and_pictures_come_while_somebody_looks(page: ControlPage, session: PlayedSession):
-    assert page._feed is not None
-    assert not page._feed.tap.open
+    assert page.page.feed is not None
+    assert not page.page.feed.tap.open
 
     async def talk() -> None:
         async with browser(page.port) as one:
-            until(lambda: page._feed.tap.open)
+            until(lambda: page.page.feed.tap.open)
             levels, columns = 0.0, b""
             late_s = time.monotonic() + PATIENCE_S
             while (levels == 0 or len(columns) < 2 * BANDS) and time.monotonic() < late_s:
@@ -182,7 +182,7 @@ def test_meters_and_pictures_come_while_somebody_looks(page: ControlPage, sessio
             assert max(columns) > 0
 
     run(talk())
-    until(lambda: not page._feed.tap.open)
+    until(lambda: not page.page.feed.tap.open)
 
 
 def test_a_browser_that_waited_for_the_session_sees_it(session: PlayedSession):
@@ -207,7 +207,7 @@ def test_a_page_that_dies_lets_go_and_leaves_the_music_alone(
         async with browser(page.port) as one:
             await one.send_json({"type": "hold", "on": True})
             await told(one, lambda message: message["values"]["mute"])
-            page._process.kill()
+            page.page.process.kill()
             until(lambda: not session.controls["mute"])
 
     run(talk())
@@ -216,23 +216,64 @@ def test_a_page_that_dies_lets_go_and_leaves_the_music_alone(
     until(lambda: "the music goes on" in caplog.text)
 
 
+def test_a_page_that_dies_comes_back_where_it_was(
+    page: ControlPage, session: PlayedSession, monkeypatch, caplog
+):
+    page._pauses_s = iter((0.01,))
+    dead = page.page
+    dead.process.kill()
+    until(lambda: "the control page is back" in caplog.text)
+    assert session.taps == (session.recording.tap, page.page.feed.tap)  # nothing is left of the dead one
+
+    async def talk() -> None:
+        async with browser(page.port) as one:
+            await receive_text(one, "about")
+            await one.send_json({"type": "set", "values": {"vocals": 0.5}, "number": 1})
+            await told(one, lambda message: message["values"]["vocals"] == 0.5)
+
+    run(talk())
+    caplog.clear()
+    page.page.process.kill()  # once too often
+    until(lambda: "stays away" in caplog.text)
+
+
+def test_a_page_whose_port_is_taken_meanwhile_tries_again(page: ControlPage, caplog):
+    page._pauses_s = iter((0.5, 0.01))
+    page.page.process.kill()
+    page.page.process.wait()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", page.port))
+        taken.listen()
+        until(lambda: "is taken" in caplog.text)
+    until(lambda: "stays away" in caplog.text or "is back" in caplog.text)
+
+
+def test_a_page_that_comes_back_does_not_outlive_its_session(page: ControlPage, caplog):
+    page._pauses_s = iter((60.0,))
+    page.page.process.kill()
+    until(lambda: "the music goes on" in caplog.text)
+    page.close()
+    assert page.page.process.poll() is not None
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that stops a process")
 def test_a_page_that_hangs_keeps_nobody_waiting(page: ControlPage, session: PlayedSession, monkeypatch):
-    monkeypatch.setattr(companion, "CLOSE_S", 0.3)
+    monkeypatch.setattr(process, "CLOSE_S", 0.3)
 
     async def talk() -> None:
         async with browser(page.port) as one:
             await receive_text(one, "figures")
-            page._process.send_signal(signal.SIGSTOP)
+            page.page.process.send_signal(signal.SIGSTOP)
             hops = session.stats().hops
             for number in range(20_000):  # more than a pipe holds
                 session.controls.set("gain", -(number % 2))
             until(lambda: session.stats().hops > hops + 100)
-            assert len(page._feed.tap._stretches) <= page._feed.tap._stretches.maxlen
+            assert len(page.page.feed.tap._stretches) <= page.page.feed.tap._stretches.maxlen
             await asyncio.to_thread(page.close)  # kills it
 
     run(talk())
-    assert page._process.returncode == -signal.SIGKILL
+    assert page.page.process.returncode == -signal.SIGKILL
 
 
 def test_the_end_of_a_session_is_said(page: ControlPage):
@@ -258,7 +299,7 @@ from stream.control.page.companion import ControlPage
 page = ControlPage(host="127.0.0.1", port={port})
 with played_noise(pathlib.Path("unused")) as session:
     page.start(session)
-    print(page._process.pid, flush=True)
+    print(page.page.process.pid, flush=True)
     sys.stdin.readline()
     {end}
 """

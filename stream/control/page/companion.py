@@ -1,24 +1,15 @@
-"""The companion of a session that owns the page's process: starts it, feeds it, ends it.
-
-The process dies with this one, however this one dies: its standard input ends then, and it watches that.
-"""
+"""The companion of a session that owns the control page: opens it, keeps it open, closes it."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import logging
-import queue
 import secrets
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 from stream.control.page.address import announcement, is_this_machine
-from stream.control.page.feed import Feed
-from stream.control.page.link import Message, read_frame, write_frame
-from stream.control.page.wishes import Wishes
+from stream.control.page.process import CLOSE_S, PageProcess
 from stream.control.parameters import ControlError
 from stream.control.presets import Presets
 from stream.control.settings import Settings
@@ -27,9 +18,8 @@ if TYPE_CHECKING:
     from stream.session import Session
 
 DEFAULT_PORT = 8470
-OPEN_S = 90.0  # for a machine that has other things to do to start a Python with aiohttp
-CLOSE_S = 3.0
 TOKEN_BYTES = 16  # 128 bits
+PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # before each new start; then the page stays away
 
 logger = logging.getLogger(__name__)
 
@@ -43,74 +33,40 @@ class ControlPage:
                 raise ControlError(f"--ui needs the package {package}: pip install -e '.[ui]'")
         self._settings = settings
         self.token = "" if is_this_machine(host) else secrets.token_urlsafe(TOKEN_BYTES)
-        self._feed: Feed | None = None
-        self._wishes: Wishes | None = None
-        self._closing = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "stream.control.page"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in the terminal is the session's affair
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._into, self._out = self._process.stdin, self._process.stdout
-        answers: queue.Queue[Message | None] = queue.Queue(1)
-        self._reader = threading.Thread(
-            target=self._read, args=(answers,), name="control page wishes", daemon=True
-        )
-        self._reader.start()
-        try:
-            with contextlib.suppress(OSError):
-                write_frame(self._into, {"type": "open", "host": host, "port": port, "token": self.token})
-            self.host, self.port = host, self._opened(answers)
-        except BaseException:
-            self.close()
-            raise
+        self._pauses_s = iter(PAUSES_S)
+        self._closing = threading.Event()
+        self._changing = threading.Lock()
+        self.page = PageProcess(host, port, self.token)
+        self.host, self.port = host, self.page.port
 
     def start(self, session: Session) -> None:
-        presets = Presets(session.controls, self._settings) if self._settings else None
-        self._feed = Feed(self._into, session, presets)
-        self._wishes = Wishes(session, presets, self._feed)
-        self._feed.start()
+        self._session = session
+        self._presets = Presets(session.controls, self._settings) if self._settings else None
+        self.page.start(session, self._presets, self._come_back)
         print(announcement(self.host, self.port, self.token), flush=True)
 
     def close(self) -> None:
-        self._closing = True
-        if self._feed and not self._feed.close(CLOSE_S):
-            self._process.kill()  # or closing the pipe would wait for whoever writes into it
-        with contextlib.suppress(OSError):
-            self._into.close()
-        try:
-            self._process.wait(CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
-        self._out.close()
+        self._closing.set()
+        if self._changing.acquire(timeout=CLOSE_S):  # else one that is just starting dies with this process
+            self.page.close()
 
-    def _opened(self, answers: queue.Queue[Message | None]) -> int:
-        """The port that the page has. Raises ControlError."""
-        try:
-            answer = answers.get(timeout=OPEN_S)
-        except queue.Empty:
-            raise ControlError(f"--ui: the page's process did not start within {OPEN_S:g} s") from None
-        if answer is None:
-            raise ControlError("--ui: the page's process ended at once; its words are above")
-        if answer.get("type") != "ready":
-            raise ControlError(str(answer.get("text")))
-        return int(answer["port"])
-
-    def _read(self, answers: queue.Queue[Message | None]) -> None:
-        """[wishes]"""
-        with contextlib.suppress(OSError, ValueError):
-            while frame := read_frame(self._out):
-                if self._wishes:
-                    self._wishes.carry_out(frame[0])
-                elif not answers.full():
-                    answers.put_nowait(frame[0])
-        with contextlib.suppress(queue.Full):
-            answers.put_nowait(None)
-        if self._wishes and not self._closing:
-            self._wishes.let_go()
-            logger.warning("the control page has ended by itself; the music goes on")
+    def _come_back(self) -> None:
+        """[comeback] The same address and token, so that whoever was looking finds the page by itself."""
+        logger.warning("the control page has ended by itself; the music goes on")
+        for pause_s in self._pauses_s:
+            if self._closing.wait(pause_s):
+                return
+            with self._changing:
+                if self._closing.is_set():
+                    return
+                try:
+                    page = PageProcess(self.host, self.port, self.token)
+                except ControlError as error:
+                    logger.warning(error)
+                    continue
+                self.page.close()
+                self.page = page
+                page.start(self._session, self._presets, self._come_back)
+            logger.warning("the control page is back")
+            return
+        logger.warning("the control page stays away: start the program again to have it")
