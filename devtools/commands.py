@@ -21,6 +21,7 @@ TO_DEVELOP = TO_LISTEN | {"midi", "osc", "ui", "train", "export", "dev"}
 CHECKS = {
     "format": ["-m", "ruff", "format", "--check", "."],
     "lint": ["-m", "ruff", "check", "."],
+    "C++ format": ["tests/cpp/format.py"],
     "types": ["-m", "mypy"],
     "C++": ["tests/cpp/run.py"],
     "tests": ["-m", "pytest"],
@@ -84,7 +85,11 @@ def test(env: Environment, args: argparse.Namespace, rest: list[str]) -> int:
 def format_code(env: Environment, args: argparse.Namespace, rest: list[str]) -> int:
     """formats the code and mends what the linter can mend"""
     prepare(env, TO_DEVELOP)
-    return run(env, "-m", "ruff", "format", ".") or run(env, "-m", "ruff", "check", "--fix", ".")
+    return (
+        run(env, "-m", "ruff", "format", ".")
+        or run(env, "-m", "ruff", "check", "--fix", ".")
+        or run(env, "tests/cpp/format.py", "--fix")
+    )
 
 
 def sanitize(env: Environment, args: argparse.Namespace, rest: list[str]) -> int:

@@ -51,22 +51,30 @@ public:
         add_ports(outputs_, "out_", jack::kIsOutput, port.patch().device_outputs());
         input_block_.resize(period_ * inputs_.size());
         output_block_.resize(period_ * outputs_.size());
-        jack_.set_process_callback(client_, [](std::uint32_t samples, void* user) {
-            static_cast<JackClient*>(user)->process(samples);
-            return 0;
-        }, this);
-        jack_.set_xrun_callback(client_, [](void* user) {
-            static_cast<JackClient*>(user)->xruns_.fetch_add(1, std::memory_order_relaxed);
-            return 0;
-        }, this);
-        jack_.set_latency_callback(client_, [](int mode, void* user) {
-            static_cast<JackClient*>(user)->tell_latency(mode);
-        }, this);
-        jack_.on_shutdown(client_, [](void* user) {
-            auto& client = *static_cast<JackClient*>(user);
-            client.gone_ = true;
-            client.running_ = false;
-        }, this);
+        jack_.set_process_callback(
+            client_,
+            [](std::uint32_t samples, void* user) {
+                static_cast<JackClient*>(user)->process(samples);
+                return 0;
+            },
+            this);
+        jack_.set_xrun_callback(
+            client_,
+            [](void* user) {
+                static_cast<JackClient*>(user)->xruns_.fetch_add(1, std::memory_order_relaxed);
+                return 0;
+            },
+            this);
+        jack_.set_latency_callback(
+            client_, [](int mode, void* user) { static_cast<JackClient*>(user)->tell_latency(mode); }, this);
+        jack_.on_shutdown(
+            client_,
+            [](void* user) {
+                auto& client = *static_cast<JackClient*>(user);
+                client.gone_ = true;
+                client.running_ = false;
+            },
+            this);
         running_ = true;
         if (jack_.activate(client_)) {
             running_ = false;
@@ -110,8 +118,8 @@ private:
         }
         const auto xruns = xruns_.exchange(0, std::memory_order_relaxed);
         const auto flags = xruns ? portaudio::kInputOverflow | portaudio::kOutputUnderflow : 0;
-        const auto next = AudioPort::callback(input_block_.data(), output_block_.data(), samples, nullptr,
-                                              flags, port_);
+        const auto next =
+            AudioPort::callback(input_block_.data(), output_block_.data(), samples, nullptr, flags, port_);
         for (std::size_t c = 0; c < outputs_.size(); ++c) {
             auto* to = buffer(outputs_[c], samples);
             for (std::size_t i = 0; i < samples; ++i) to[i] = output_block_[i * outputs_.size() + c];
