@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -279,5 +280,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def let_go_of_stdout() -> None:
+    """Python would end with 120 when what is left to print has nowhere to go: a terminal that was closed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # whoever reads our pipe waits for whole lines only
+    code = main()
+    let_go_of_stdout()
+    sys.exit(code)

@@ -88,4 +88,6 @@ if __name__ == "__main__":
     StrawSession.how = sys.argv[1]
     stream.live.Session = StrawSession
     stream.live._conclude = lambda session: print("concluded", flush=True)
-    sys.exit(stream.live.main(sys.argv[2:]))
+    code = stream.live.main(sys.argv[2:])
+    stream.live.let_go_of_stdout()
+    sys.exit(code)
