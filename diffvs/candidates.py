@@ -57,18 +57,18 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
     )
     models = {
         "live": ("the preset as it is", live),
-        "hop 512": ("hop 512: frames twice as often, 12 ms more latency", half_hop),
-        "exponent 1/3": ("stronger compression of amplitudes", stronger),
-        "narrow": ("widths 64, 96, 128, 160", with_network(widths=(64, 96, 128, 160))),
-        "deep": ("a fifth level of width 224", deep),
-        "exponent 2/3": ("weaker compression of amplitudes", weaker),
+        "plain head": ("the head does not weigh the noisy image", with_network(noisy_gain=False)),
         "long context": (
             "dilations twice as long: 5 s of the past instead of 2.5, learned from 6-s excerpts",
             replace(with_network(dilations=(2, 4, 8, 16), middle_dilations=(32, 16)), segment_frames=256),
         ),
-        "plain head": ("the head does not weigh the noisy image", with_network(noisy_gain=False)),
-        "no mixer": ("without the frequency mixers", with_network(frequency_bottleneck=0)),
+        "narrow": ("widths 64, 96, 128, 160", with_network(widths=(64, 96, 128, 160))),
+        "deep": ("a fifth level of width 224", deep),
+        "exponent 2/3": ("weaker compression of amplitudes", weaker),
+        "hop 512": ("hop 512: frames twice as often, 12 ms more latency", half_hop),
         "look-ahead": ("2 frames of the future: 46 ms more latency", with_network(lookahead_frames=2)),
+        "exponent 1/3": ("stronger compression of amplitudes", stronger),
+        "no mixer": ("without the frequency mixers", with_network(frequency_bottleneck=0)),
     }
     return {name: (what, replace(model, name=name)) for name, (what, model) in models.items()}
 
@@ -83,9 +83,7 @@ def is_finished(out: Path, name: str) -> bool:
     return bool(read_rows(folder_of(out, name) / SCORES))
 
 
-def step_seconds(
-    models: dict[str, ModelConfig], config: TrainConfig, rounds: int = ROUNDS
-) -> dict[str, float]:
+def step_seconds(models: dict[str, ModelConfig], config: TrainConfig) -> dict[str, float]:
     """How long one step of each takes on this thread when nothing disturbs it: the least of some turns."""
     trainers = {name: Trainer(model, config) for name, model in models.items()}
     least = dict.fromkeys(models, float("inf"))

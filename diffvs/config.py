@@ -173,7 +173,9 @@ _MODELS = (
     ModelConfig(name="live", network=CausalUNetConfig(noisy_gain=True)),
     ModelConfig(
         name="live-large",
-        network=CausalUNetConfig(bands=16, widths=(128, 192, 256, 320), blocks=2, embedding=512),
+        network=CausalUNetConfig(
+            bands=16, widths=(96, 128, 192, 256), blocks=2, embedding=512, noisy_gain=True
+        ),
         segment_frames=256,
     ),
     ModelConfig(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import partial
 from typing import Literal
 
 from cpp_ext import AudioPort, ClockBridge, JackClient
@@ -182,28 +183,25 @@ class BridgedStream:
         check(sink, "output", sample_rate=rates[1], channels=channels[1])
         self._bridge = bridge  # which both drivers call
         self._devices = source, sink
-        self._input = open_stream(
+        opened = partial(
+            open_stream, block_size=block_size, latency=latency, userdata=bridge.userdata_address
+        )
+        self._input = opened(
             "input",
             source.id,
             f"input {source}",
             channels=channels[0],
             sample_rate=rates[0],
-            block_size=block_size,
-            latency=latency,
             callback=bridge.input_callback_address,
-            userdata=bridge.userdata_address,
         )
         try:
-            self._output = open_stream(
+            self._output = opened(
                 "output",
                 sink.id,
                 f"output {sink}",
                 channels=channels[1],
                 sample_rate=rates[1],
-                block_size=block_size,
-                latency=latency,
                 callback=bridge.output_callback_address,
-                userdata=bridge.userdata_address,
             )
         except BaseException:
             self._input.close()

@@ -7,60 +7,21 @@ has its own state, and frames may come in pieces of any size: the stream equals 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from stream.separation.anytime import Anytime
-from stream.separation.model import Image, OnnxModel
+from stream.separation.model import Image
+from stream.separation.sampled import SampledSeparator
 from stream.separation.sampler import frame_noise, heun
-from stream.separation.schedules import Schedules
-from stream.separation.separator import Audio, ModelError
-from stream.separation.spectrum import compress, expand, make_spectra, transforms
+from stream.separation.separator import Audio
+from stream.separation.spectrum import compress, expand, make_spectra
 
 MAX_FRAMES = 8  # per run of the network: more gains little speed and costs memory
 
 
-class DiffusionSeparator:
-    """A Separator around an exported causal model.
+class DiffusionSeparator(SampledSeparator):
+    """A Separator around an exported causal model."""
 
-    With `anytime` it makes fewer evaluations when time is short; then what comes out depends on the load.
-    Up to `most_steps` can be set while it runs: always so many then, until None is set again.
-    """
-
-    def __init__(
-        self,
-        model: OnnxModel,
-        *,
-        steps: int | None = None,
-        anytime: Anytime | None = None,
-        most_steps: int = 0,
-    ):
-        spec = model.spec
-        if spec.kind != "causal":
-            raise ModelError(f"the model {spec.name} is of kind {spec.kind}: this needs a causal one")
-        self.model = model
-        self.sample_rate = spec.sample_rate
-        self.channels = spec.channels
-        self.hop_length = spec.hop_length
-        self.lookahead = spec.lookahead_frames * spec.hop_length
-        self.latency = spec.latency
-        self._spec = spec
-        self._adaptive = anytime
-        self._schedules = Schedules(spec, steps, most_steps)
-        self._wanted: int | None = None
-        self._follow()
-        self._analysis, self._synthesis = transforms(spec)
-
-    @property
-    def status(self) -> str:
-        return describe(self.model, self._schedule.sigmas, self._anytime)
-
-    def set_steps(self, steps: int | None) -> bool:
-        if steps not in self._schedules:
-            return False
-        self._wanted = steps  # from the next hops on
-        return True
+    kind = "causal"
 
     def prepare(self, max_hops: int) -> None:
         spec, frames = self._spec, min(max_hops, MAX_FRAMES)
@@ -100,11 +61,6 @@ class DiffusionSeparator:
         self._synthesis.process(separated, vocals)
         if self._anytime:
             self._anytime.end(self._done)
-
-    def _follow(self) -> None:
-        self._steps = self._wanted
-        self._schedule = self._schedules[self._steps]
-        self._anytime = self._adaptive if self._steps is None else None
 
     def _change(self) -> None:
         """To another number of steps. States that were not in use know nothing of the past."""
@@ -147,12 +103,3 @@ class DiffusionSeparator:
         estimate *= share
         estimate += before
         return estimate
-
-
-def describe(model: OnnxModel, sigmas: Sequence[float], anytime: Anytime | None) -> str:
-    """What separates, where, and how well at present."""
-    evaluations = 2 * len(sigmas) - 3
-    quality = f"{evaluations} evaluation{'s' if evaluations > 1 else ''}"
-    if anytime:
-        quality = f"{anytime.ceiling} of {quality}"
-    return f"{model.spec.name} on {model.provider} ({model.device_name}), {quality}"

@@ -11,59 +11,19 @@ from __future__ import annotations
 import numpy as np
 
 from stream.fifo import SampleFifo
-from stream.separation.anytime import Anytime
-from stream.separation.diffusion import describe
-from stream.separation.model import Image, OnnxModel
+from stream.separation.model import Image
+from stream.separation.sampled import SampledSeparator
 from stream.separation.sampler import frame_noise, heun
-from stream.separation.schedules import Schedule, Schedules
-from stream.separation.separator import Audio, ModelError
-from stream.separation.spectrum import compress, expand, make_spectra, transforms
+from stream.separation.separator import Audio
+from stream.separation.spectrum import compress, expand, make_spectra
 
 QUIET = 1e-3  # as in diffvs.spectrum: peak of a mixture that is as good as silent
 
 
-class WindowSeparator:
-    """A Separator around an exported window model.
+class WindowSeparator(SampledSeparator):
+    """A Separator around an exported window model."""
 
-    With `anytime` it makes fewer evaluations when time is short; then what comes out depends on the load.
-    Up to `most_steps` can be set while it runs: always so many then, until None is set again.
-    """
-
-    def __init__(
-        self,
-        model: OnnxModel,
-        *,
-        steps: int | None = None,
-        anytime: Anytime | None = None,
-        most_steps: int = 0,
-    ):
-        spec = model.spec
-        if spec.kind != "window":
-            raise ModelError(
-                f"the model {spec.name} is of kind {spec.kind}: this needs one that sees windows"
-            )
-        self.model = model
-        self.sample_rate = spec.sample_rate
-        self.channels = spec.channels
-        self.hop_length = spec.hop_length
-        self.lookahead = spec.lookahead
-        self.latency = spec.latency
-        self._spec = spec
-        self._anytime = anytime
-        self._schedules = Schedules(spec, steps, most_steps)
-        self._steps: int | None = None
-        self._analysis, self._synthesis = transforms(spec)
-
-    @property
-    def status(self) -> str:
-        steps = self._steps
-        return describe(self.model, self._schedules[steps].sigmas, self._anytime if steps is None else None)
-
-    def set_steps(self, steps: int | None) -> bool:
-        if steps not in self._schedules:
-            return False
-        self._steps = steps  # from the next window on
-        return True
+    kind = "window"
 
     def prepare(self, max_hops: int) -> None:
         spec = self._spec
@@ -113,15 +73,15 @@ class WindowSeparator:
 
     def _run(self, mixture: Audio) -> Audio:
         """Moves the window by a stride and gives a stride of vocals."""
-        spec, stride, steps = self._spec, self._spec.stride_frames, self._steps
-        anytime = self._anytime if steps is None else None
-        if anytime:
-            anytime.begin(stride)
+        spec, stride = self._spec, self._spec.stride_frames
+        self._follow()
+        if self._anytime:
+            self._anytime.begin(stride)
         self._move(mixture)
         level = float(max(self._peaks.max(), QUIET)) if spec.peak_normalise else 1.0
         window = self.model.mixture(spec.window_frames)
         np.multiply(self._mixture, level**-spec.exponent, out=window)  # compression turns factors to powers
-        image = self._sample(self._schedules[steps], anytime)
+        image = self._sample()
 
         made = stride + spec.lookahead_frames
         expand(image[..., spec.window_frames - made :], spec, self._estimate)
@@ -133,15 +93,15 @@ class WindowSeparator:
         self._synthesis.process(self._estimate[:stride], self._audio)
         return self._audio
 
-    def _sample(self, schedule: Schedule, anytime: Anytime | None) -> Image:
-        sigmas, places = schedule
+    def _sample(self) -> Image:
+        sigmas, places = self._schedule
         done = 0
         for _ in heun(lambda x, j: self.model.evaluate(x, places[j]), self._noise, sigmas):
             done += 1
-            if anytime and not anytime.allows(done):
+            if self._anytime and not self._anytime.allows(done):
                 break
-        if anytime:
-            anytime.end(done)
+        if self._anytime:
+            self._anytime.end(done)
         return self.model.denoised(self._spec.window_frames)
 
     def _move(self, mixture: Audio) -> None:
