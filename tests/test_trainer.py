@@ -232,6 +232,34 @@ def test_the_gradient_goes_where_it_is_sent(gradient, learning):
     assert all(parameter.grad is not None for parameter in one.denoiser.parameters())
 
 
+def test_one_evaluation_of_each_example_learns_from_what_those_before_it_made():
+    model = dataclasses.replace(TINY, edm=dataclasses.replace(TINY.edm, share_at_max=0.5))
+    one = objective(model, sampler_steps=2, sampler_gradient="one")
+    seen = []
+    one.denoiser.register_forward_hook(
+        lambda _, inputs, answer: seen.append((len(answer), answer.requires_grad, inputs[0].requires_grad))
+    )
+    part, seeds = batch(0), [2, 3, 1, 7]  # which draw the evaluations 0, 0, 1 and 2
+    assert one._evaluations(one._draw(part.mixture, seeds)[0], seeds, steps=2).tolist() == [0, 0, 1, 2]
+    one(part.mixture, part.vocals, part.loss_bins(256, 128), seeds).total.backward()
+    learning, served = (2, True, False), (1, False, False)
+    last = (1, True, False)
+    assert seen == [learning, served, last, served, served, last]
+
+
+def test_each_evaluation_judged_is_what_the_deployed_sampler_answers_when_stopped_there():
+    one = objective(sampler_steps=2, sampler_gradient="one").eval()
+    condition, _ = one.images(*batch(0, examples=1)[:2])
+    noise = frame_noise(0, condition.shape[-1], condition.shape[2])
+    sigmas, deployed = default_sigmas(one.denoiser, 2), []
+    one.denoiser.register_forward_hook(lambda _, inputs, answer: deployed.append(answer))
+    StreamingSampler(one.denoiser, sigmas).process(condition)
+    for number, answer in enumerate(deployed[-3:]):
+        with torch.no_grad():
+            judged = one.sample(noise, condition, 2, number)
+        torch.testing.assert_close(judged, answer, rtol=STREAMED, atol=STREAMED)
+
+
 def test_the_last_evaluation_learns_in_bfloat16_too():
     # Autocast keeps its copies of the weights; copies made without a gradient would be used again.
     one = objective(sampler_steps=2, sampler_gradient="last", bfloat16=True)

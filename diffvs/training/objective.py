@@ -20,7 +20,7 @@ from diffvs.edm import Denoiser, draw_sigmas, heun, karras_sigmas
 from diffvs.spectrum import analyse, level
 from diffvs.training.losses import Losses, training_loss
 
-SamplerGradient = Literal["all", "last"]
+SamplerGradient = Literal["all", "last", "one"]
 
 
 class Objective(nn.Module):
@@ -51,8 +51,12 @@ class Objective(nn.Module):
         if self.sampler_steps is None:
             estimate = self._denoise(self.noisy(target, sigma, noise), sigma, condition)
         else:
+            numbers = self._evaluations(sigma, seeds, self.sampler_steps)
+            estimate = torch.empty_like(target)
+            for number in sorted(set(numbers.tolist())):
+                chosen = numbers == number
+                estimate[chosen] = self.sample(noise[chosen], condition[chosen], self.sampler_steps, number)
             sigma = torch.full_like(sigma, model.edm.sigma_max)
-            estimate = self.sample(noise, condition, self.sampler_steps)
         heard = self.late(condition)
         return training_loss(estimate, target, heard, sigma, loss_bins, model, self.expanded_weight)
 
@@ -93,17 +97,35 @@ class Objective(nn.Module):
             estimate: Tensor = self.denoiser(noisy, sigma, condition)
         return estimate
 
-    def sample(self, noise: Tensor, condition: Tensor, steps: int) -> Tensor:
-        """What the deployed sampler makes of this noise; "last" lets only its last evaluation learn."""
+    def _evaluations(self, sigma: Tensor, seeds: Sequence[int], steps: int) -> Tensor:
+        """For each example, the number (from 0) of the evaluation whose answer is judged: the sampler's last,
+        but with "one" the first for those drawn at sigma_max, and any of the later ones for the others."""
+        last = 2 * steps - 2
+        numbers = torch.full(sigma.shape, last, device=sigma.device)
+        if self.sampler_gradient == "one":
+            for index, seed in enumerate(seeds):
+                later = torch.Generator().manual_seed(2 * seed)
+                numbers[index] = torch.randint(1, last + 1, (), generator=later) if last else 0
+            numbers[sigma >= self.denoiser.config.edm.sigma_max] = 0
+        return numbers
+
+    def sample(self, noise: Tensor, condition: Tensor, steps: int, number: int | None = None) -> Tensor:
+        """What evaluation `number` (from 0; None: the last) of the deployed sampler makes of this noise.
+
+        The gradient goes through those before it, or with "last" and "one" stops at its input.
+        """
         edm = self.denoiser.config.edm
         sigmas = karras_sigmas(steps, edm.sigma_min, edm.sigma_max, edm.rho)
-        evaluations = 0
+        number = 2 * steps - 2 if number is None else number
+        answers: list[Tensor] = []
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            nonlocal evaluations
-            evaluations += 1
-            learns = self.sampler_gradient == "all" or evaluations == 2 * steps - 1
+            if len(answers) > number:
+                return x  # of no consequence
+            learns = self.sampler_gradient == "all" or len(answers) == number
             with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-                return self._denoise(x, sigma, condition)
+                answers.append(self._denoise(x, sigma, condition))
+            return answers[-1]
 
-        return heun(denoise, sigmas[0] * noise, sigmas)
+        heun(denoise, sigmas[0] * noise, sigmas)
+        return answers[-1]

@@ -6,13 +6,14 @@ import argparse
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 
 from diffvs.checkpoint import CONFIG, WEIGHTS, config_from_json, load
 from diffvs.config import PRESETS, EdmConfig, ModelConfig
 from diffvs.training.losses import SETTLING_FRAMES
+from diffvs.training.objective import SamplerGradient
 from diffvs.training.run import Rhythm
 from diffvs.training.state import STATE
 from diffvs.training.trainer import TrainConfig
@@ -95,8 +96,9 @@ def parser() -> argparse.ArgumentParser:
     )
     stage.add_argument(
         "--sampler-gradient",
-        choices=("all", "last"),
-        help="the gradient goes through all its evaluations, or the last only (default: all)",
+        choices=get_args(SamplerGradient),
+        help="its last answer is judged, and the gradient goes through all evaluations or the last; or one "
+        "answer of each example is, the first with probability --share-at-max (default: all)",
     )
     rhythm = result.add_argument_group("saving and validating")
     _add_fields(rhythm, Rhythm, RHYTHM_OPTIONS)

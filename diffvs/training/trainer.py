@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -55,8 +55,9 @@ class TrainConfig:
         for name in ("final_share", "ema_max"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, got {getattr(self, name)}")
-        if self.sampler_gradient not in ("all", "last"):
-            raise ValueError(f"sampler_gradient must be all or last, got {self.sampler_gradient}")
+        if self.sampler_gradient not in get_args(SamplerGradient):
+            known = ", ".join(get_args(SamplerGradient))
+            raise ValueError(f"sampler_gradient must be one of {known}, got {self.sampler_gradient}")
 
     def learning_rate_at(self, step: int, progress: float) -> float:
         """Linear warm-up, then half a cosine from the full rate to `final_share` of it; progress is 0..1."""
