@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from diffvs.data.audio import Audio
 from diffvs.edm import Denoiser
 from diffvs.evaluation import spectrogram
+from diffvs.evaluation.metrics import ratio_db
 from diffvs.evaluation.songs import open_songs
 from diffvs.sampling import default_sigmas, separate
 
@@ -77,10 +77,9 @@ def score(name: str, steps: int, parts: dict[str, Audio], vocals: Audio) -> Scor
 
 
 def sdr(estimate: Audio, reference: Audio) -> float:
-    """10 log10(energy of the reference / energy of the error), in dB; nan for a silent reference."""
-    energy = float(np.square(reference, dtype=np.float64).sum())
-    error = float(np.square(reference - estimate, dtype=np.float64).sum())
-    return 10 * math.log10(energy / max(error, 1e-30)) if energy > 0 else math.nan
+    """Energy of the reference over that of the error, in dB; nan for a silent reference."""
+    energy, error = (np.square(x, dtype=np.float64).sum() for x in (reference, reference - estimate))
+    return float(ratio_db(energy, error))
 
 
 def write_examples(
