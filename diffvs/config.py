@@ -173,9 +173,7 @@ _MODELS = (
     ModelConfig(name="live", network=CausalUNetConfig(noisy_gain=True)),
     ModelConfig(
         name="live-large",
-        network=CausalUNetConfig(
-            bands=16, widths=(96, 128, 192, 256), blocks=2, embedding=512, noisy_gain=True
-        ),
+        network=CausalUNetConfig(bands=16, widths=(128, 160, 192, 224), embedding=512, noisy_gain=True),
         segment_frames=256,
     ),
     ModelConfig(
