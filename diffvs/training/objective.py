@@ -101,13 +101,12 @@ class Objective(nn.Module):
         """For each example, the number (from 0) of the evaluation whose answer is judged: the sampler's last,
         but with "one" the first for those drawn at sigma_max, and any of the later ones for the others."""
         last = 2 * steps - 2
-        numbers = torch.full(sigma.shape, last, device=sigma.device)
-        if self.sampler_gradient == "one":
-            for index, seed in enumerate(seeds):
-                later = torch.Generator().manual_seed(2 * seed)
-                numbers[index] = torch.randint(1, last + 1, (), generator=later) if last else 0
-            numbers[sigma >= self.denoiser.config.edm.sigma_max] = 0
-        return numbers
+        if self.sampler_gradient != "one" or last == 0:
+            return torch.full(sigma.shape, last, device=sigma.device)
+        draws = (torch.Generator().manual_seed(2 * seed) for seed in seeds)
+        later = [torch.randint(1, last + 1, (), generator=draw) for draw in draws]
+        starts = sigma >= self.denoiser.config.edm.sigma_max
+        return torch.where(starts, 0, torch.stack(later).to(sigma.device))
 
     def sample(self, noise: Tensor, condition: Tensor, steps: int, number: int | None = None) -> Tensor:
         """What evaluation `number` (from 0; None: the last) of the deployed sampler makes of this noise.

@@ -49,10 +49,10 @@ class SampledSeparator:
     @property
     def status(self) -> str:
         """What separates, where, and how well at present."""
-        evaluations = len(self._schedule.places)
+        evaluations, anytime = len(self._schedule.places), self._anytime  # the worker may change it meanwhile
         quality = f"{evaluations} evaluation{'s' if evaluations > 1 else ''}"
-        if self._anytime:
-            quality = f"{self._anytime.ceiling} of {quality}"
+        if anytime:
+            quality = f"{anytime.ceiling} of {quality}"
         return f"{self._spec.name} on {self.model.provider} ({self.model.device_name}), {quality}"
 
     def set_steps(self, steps: int | None) -> bool:
