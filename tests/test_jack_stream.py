@@ -25,6 +25,11 @@ SYSTEM = Device(
 
 
 @pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.audio.jack.check", lambda *_, **__: None)
+
+
+@pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "diffvs-nowhere")
 
@@ -45,15 +50,36 @@ def test_a_client_without_a_server_says_so(nowhere):
         JackClient("diffvs")
 
 
-def test_what_the_server_refuses_is_a_device_error(monkeypatch):
+class Port:
+    input_channels = output_channels = 2
+
+
+def test_latencies_are_waited_for(unchecked):
+    """JACK says 0 until it has worked them out; some periods later, the playback's after the capture's."""
+
+    class Late:
+        sample_rate = 44_100
+        input_latency = 256
+        asked = 0
+
+        @property
+        def output_latency(self):
+            self.asked += 1
+            return 512 if self.asked > 3 else 0
+
+        def start(self, port, source, sink):
+            pass
+
+    stream = JackStream(Late(), Port(), SYSTEM, SYSTEM, sample_rate=44_100)
+    stream.start()
+    assert stream.latency_s == (256 / 44_100, 512 / 44_100)
+
+
+def test_what_the_server_refuses_is_a_device_error(unchecked):
     class Refusing:
         def start(self, port, source, sink):
             raise RuntimeError(f"the JACK client {source} is gone")
 
-    class Port:
-        input_channels = output_channels = 2
-
-    monkeypatch.setattr("stream.audio.jack.check", lambda *_, **__: None)
     stream = JackStream(Refusing(), Port(), SYSTEM, SYSTEM, sample_rate=44_100)
     with pytest.raises(DeviceError, match="the JACK client system is gone"):
         stream.start()

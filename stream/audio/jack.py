@@ -9,6 +9,7 @@ the clients of the server, and blocks of another size than the server's period.
 from __future__ import annotations
 
 import logging
+import time
 
 from cpp_ext import AudioPort, JackClient
 from stream.audio.devices import Device, DeviceError, check
@@ -16,6 +17,7 @@ from stream.audio.portaudio import JACK
 from stream.audio.quiet import quiet_stderr
 
 NAME = "diffvs"  # of our client; JACK adds a number where it is taken
+SETTLING_S = 0.25  # at most, for a client that is connected to nothing has no latency for ever
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,10 @@ class JackStream:
                 self._client.start(self._port, *self._ends)
         except RuntimeError as error:
             raise DeviceError(str(error)) from error
+        # JACK works out latencies some periods after the connections, while sound already plays.
+        deadline_s = time.monotonic() + SETTLING_S
+        while not all(self.latency_s) and time.monotonic() < deadline_s:
+            time.sleep(0.005)
 
     @property
     def active(self) -> bool:
