@@ -3,7 +3,9 @@
 Against `diffvs.unet`, which is arranged for training:
 * images are (1, channels, time, frequency): a single frame still fills the vector units;
 * weights are normalised once, the constant channel is a bias, and the frequency mixers are plain products;
-* what the noise level does to all blocks is one matrix product.
+* what the noise level does to all blocks is one matrix product;
+* the gains of residual sums are in the weights: an image is kept divided by its scale, which the layers that
+  read it know.
 
 An export compares both, so what stands here twice cannot drift apart.
 """
@@ -11,7 +13,7 @@ An export compares both, so what stands here twice cannot drift apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from diffvs.edm import Denoiser, preconditioning
-from diffvs.layers import BRANCH_GAIN, SILU_GAIN, MPConv, add_branch, normalise
+from diffvs.layers import BRANCH_GAIN, SILU_GAIN, TRUNK_GAIN, MPConv, normalise
 from diffvs.unet import CausalUNet, Level, ResidualBlock
 
 
@@ -50,15 +52,26 @@ class CausalGraph(nn.Module):
             raise TypeError(f"a causal denoiser is needed, got {denoiser.config.name}")
         self.sigma_data, self.lookahead_frames = denoiser.sigma_data, denoiser.lookahead_frames
         self.bands, self.bins = network.bands, denoiser.config.spectrum.bins
-        encoder = [block for level in network.encoder for block in _blocks(level)]
-        decoder = [block for level in reversed(list(network.decoder)) for block in _blocks(level)]
-        blocks = [*encoder, *(cast(ResidualBlock, block) for block in network.middle), *decoder]
-        self.modulate = Modulation(network, blocks)
-        self.blocks = nn.ModuleList(map(Block, blocks))
-        self.blocks_per_level = len(encoder) // len(network.encoder)
+        encoder, decoder = map(_levels, (network.encoder, network.decoder))
+        middle = [cast(ResidualBlock, block) for block in network.middle]
+        in_order = [block for level in (*encoder, middle, *reversed(decoder)) for block in level]
+        self.modulate = Modulation(network, in_order)
+        self.depth, self.blocks_per_level = len(encoder), len(encoder[0])
+        self.blocks, self.down, self.join, self.up = (nn.ModuleList() for _ in range(4))  # as they run
         self.enter = _enter(network.enter, self.bands, self.sigma_data)
-        self.down, self.up, self.join = map(_convolutions, (network.down, network.up, network.join))
-        self.leave = _leave(network)
+        skip_scales: list[float] = []
+        for level, blocks in enumerate(encoder):
+            if level:
+                self.down.append(_convolution(cast(MPConv, network.down[level - 1]), skip_scales[-1]))
+            skip_scales.append(self._add(blocks, scale=1.0))
+        scale = self._add(middle, scale=skip_scales[-1])
+        for level in reversed(range(self.depth)):
+            self.join.append(_join(cast(MPConv, network.join[level]), scale, skip_scales[level]))
+            scale = self._add(decoder[level], scale=1.0)
+            if level:
+                self.up.append(_convolution(cast(MPConv, network.up[level - 1]), scale))
+                scale = 1.0
+        self.leave = _leave(network, scale, 4 * self.bands, self.sigma_data)
         with torch.no_grad():
             image = torch.zeros(1, 4, self.bins, 1)
             _, *states = self(image, image, torch.ones(1))
@@ -75,12 +88,18 @@ class CausalGraph(nn.Module):
         mask, residual, *gains = torch.split(answer, 4 * self.bands, dim=1)
         if self.lookahead_frames:
             mixture = past.extend(mixture, self.lookahead_frames)[:, :, : -self.lookahead_frames]
-        product = self._complex_product(mask, mixture / self.sigma_data)
-        answer = product + residual
+        answer = self._complex_product(mask, mixture) + residual
         for gain in gains:
             answer = answer + gain * (c_in * noisy)
         denoised = c_skip * noisy + c_out * answer
         return denoised.transpose(2, 3).reshape(1, 4, self.bins, -1), *past.next
+
+    def _add(self, blocks: Iterable[ResidualBlock], scale: float) -> float:
+        """Appends blocks for an image of this scale; the scale of what comes out."""
+        for block in blocks:
+            self.blocks.append(Block(block, scale))
+            scale = cast(Block, self.blocks[-1]).scale
+        return scale
 
     def _unet(self, x: Tensor, gains: Sequence[Tensor], past: Past) -> Tensor:
         blocks = iter(zip(self.blocks, gains, strict=True))
@@ -93,16 +112,16 @@ class CausalGraph(nn.Module):
 
         x = self.enter(x)
         skips: list[Tensor] = []
-        for level in range(len(self.join)):
-            if level:
-                x = self.down[level - 1](x)
+        for index in range(self.depth):
+            if index:
+                x = self.down[index - 1](x)
             x = run(x, self.blocks_per_level)
             skips.append(x)
-        x = run(x, len(self.blocks) - 2 * len(skips) * self.blocks_per_level)
-        for level in reversed(range(len(skips))):
-            x = run(self.join[level](torch.cat([x, skips[level]], dim=1)), self.blocks_per_level)
-            if level:
-                x = _interleave(self.up[level - 1](x))
+        x = run(x, len(self.blocks) - 2 * self.depth * self.blocks_per_level)
+        for index in range(self.depth):
+            if index:
+                x = _interleave(self.up[index - 1](x))
+            x = run(self.join[index](torch.cat([x, skips.pop()], dim=1)), self.blocks_per_level)
         answer: Tensor = self.leave(x)
         return answer
 
@@ -139,32 +158,30 @@ class Modulation(nn.Module):
 
 
 class Block(nn.Module):
-    """ResidualBlock."""
+    """ResidualBlock for an image of `scale_in`; that of its answer is `scale`."""
 
-    def __init__(self, block: ResidualBlock) -> None:
+    def __init__(self, block: ResidualBlock, scale_in: float) -> None:
         super().__init__()
+        self.scale_in, self.scale = scale_in, scale_in * TRUNK_GAIN
         self.past_frames = block.spread.past_frames
-        self.spread = _convolution(block.spread, SILU_GAIN)
-        self.blend = _convolution(block.blend, SILU_GAIN * BRANCH_GAIN)
+        self.spread = _convolution(block.spread, SILU_GAIN * scale_in)
+        self.blend = _convolution(block.blend, SILU_GAIN * BRANCH_GAIN / self.scale)
         self.has_mixer = block.mixer is not None
         if block.mixer is not None:
-            self.narrow = nn.Parameter(normalise(block.mixer.narrow).t().contiguous())
-            self.widen = nn.Parameter(
-                (normalise(block.mixer.widen) * (SILU_GAIN * BRANCH_GAIN)).t().contiguous()
-            )
+            narrow = normalise(block.mixer.narrow) * self.scale
+            self.scale *= TRUNK_GAIN
+            widen = normalise(block.mixer.widen) * (SILU_GAIN * BRANCH_GAIN / self.scale)
+            self.narrow, self.widen = (nn.Parameter(one.t().contiguous()) for one in (narrow, widen))
 
     def forward(self, x: Tensor, gain: Tensor, past: Past) -> Tensor:
-        h = self.spread(past.extend(silu(x), self.past_frames)) * gain
-        x = add_branch(x, self.blend(silu(h)))
-        return add_branch(x, silu(x @ self.narrow) @ self.widen) if self.has_mixer else x
+        active = x * torch.sigmoid(self.scale_in * x) if self.scale_in != 1 else silu(x)
+        h = self.spread(past.extend(active, self.past_frames)) * gain
+        x = x + self.blend(silu(h))
+        return x + silu(x @ self.narrow) @ self.widen if self.has_mixer else x
 
 
-def _blocks(level: nn.Module) -> list[ResidualBlock]:
-    return [cast(ResidualBlock, block) for block in cast(Level, level).blocks]
-
-
-def _convolutions(layers: nn.ModuleList) -> nn.ModuleList:
-    return nn.ModuleList(_convolution(cast(MPConv, layer)) for layer in layers)
+def _levels(levels: nn.ModuleList) -> list[list[ResidualBlock]]:
+    return [[cast(ResidualBlock, block) for block in cast(Level, level).blocks] for level in levels]
 
 
 def _convolution(layer: MPConv, gain: Tensor | float = 1.0) -> nn.Conv2d:
@@ -194,11 +211,24 @@ def _enter(layer: MPConv, bands: int, sigma_data: float) -> nn.Conv2d:
     return result
 
 
-def _leave(network: CausalUNet) -> nn.Conv2d:
-    """The last layer, and the gains of the noisy image where there are any, as one."""
-    result = _convolution(network.leave, network.leave_gain)
+def _join(layer: MPConv, scale: float, skip_scale: float) -> nn.Conv2d:
+    """The layer for what comes from below and from the side, each of its own scale."""
+    result = _convolution(layer)
+    below, side = result.weight.detach().chunk(2, dim=1)
+    result.weight = nn.Parameter(torch.cat([below * scale, side * skip_scale], dim=1))
+    return result
+
+
+def _leave(network: CausalUNet, scale: float, mask_channels: int, sigma_data: float) -> nn.Conv2d:
+    """The last layer, and the gains of the noisy image where there are any, as one.
+
+    The mixture's scale is in the mask.
+    """
+    result = _convolution(network.leave, network.leave_gain * scale)
+    mask, residual = result.weight.detach().tensor_split([mask_channels])
+    result.weight = nn.Parameter(torch.cat([mask / sigma_data, residual]))
     if network.weigh is not None:
-        gains = _convolution(network.weigh, network.weigh_gain)
+        gains = _convolution(network.weigh, network.weigh_gain * scale)
         result.out_channels += gains.out_channels
         result.weight = nn.Parameter(torch.cat([result.weight, gains.weight]).detach())
     return result
