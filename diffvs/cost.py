@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -102,9 +103,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.markdown:
         sys.stdout.write(markdown(costs))
         return 0
-    table = Table(*HEADINGS, title="Parameters and multiply-accumulates per second of audio")
-    for one in costs:
-        table.add_row(*one.row())
+    rows = [one.row() for one in costs]
+    title = "Parameters and multiply-accumulates per second of audio"
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=0)
+    for index, cells in enumerate(zip(*rows, strict=True)):
+        # Headings may wrap in a narrow terminal, figures may not.
+        width = max(map(len, cells))
+        table.add_column(HEADINGS[index], justify="left" if index < 2 else "right", min_width=width)
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
     return 0
 
