@@ -34,7 +34,15 @@ from diffvs.training.log import SCORES, read_rows
 from diffvs.training.trainer import TrainConfig, Trainer
 
 BEGIN, END = "<!-- candidates: begin -->", "<!-- candidates: end -->"
-COLUMNS = ("steps", "hours heard", "parameters (M)", "GMAC/s", "vocals SDR (dB)", "accompaniment SDR (dB)")
+COLUMNS = (
+    "steps",
+    "minutes",
+    "hours heard",
+    "parameters (M)",
+    "GMAC/s",
+    "vocals SDR (dB)",
+    "accompaniment SDR (dB)",
+)
 ROUNDS = 5  # of one step of each candidate; the quickest counts
 STOP_S = 60.0  # patience with a training that was asked to save and stop
 
@@ -175,7 +183,7 @@ def markdown(out: Path) -> str:
         for cells in history.rows()
     ]
     lines = itertools.chain([("candidate", "what differs", *COLUMNS), ("---",) * (2 + len(COLUMNS))], rows)
-    facts = found[-1][1].facts
+    facts = max((history.facts for _, history in found), key=lambda facts: facts["date"])
     end = ("", f"{facts['machine']}, one thread each; the last on {facts['date']}.")
     return "\n".join([*("| " + " | ".join(cells) + " |" for cells in lines), *end])
 
