@@ -1,12 +1,14 @@
 """What the bundled model costs: per block, in memory, to the first sound, and against the machine's limit."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,17 +21,27 @@ from stream.separation.model import Image, OnnxModel
 from stream.separation.separator import BUNDLED_MODEL, ModelError
 from stream.separation.spec import ModelSpec
 
-SECONDS = 10.0  # of audio for each row
+SECONDS = 10.0  # of audio for each row and round
+ROUNDS = 3  # over all rows
 STEPS = (1, 2, 3)
 BLOCK_HOPS = (1, 2, 4, 8)
 MATRIX = 1_024  # rows of the matrix product that finds the machine's limit
 TITLE = "## The bundled model"
 NO_MODEL = "There is none yet."
 TIMES = """\
-{seconds:.0f} s of noise per row, in the blocks that a worker gets. *Own* is all but the network: transform,
-compression, noise, sampler. One evaluation is {macs:.1f} million multiply-accumulates per frame; *of the
-limit* compares with a matrix product on one thread ({limit:.0f} GFLOP/s, {size} x {size})."""
+{seconds:.0f} s of noise per row, in the blocks that a worker gets; the quickest of {rounds} rounds over all
+rows, as other programs only add. *Own* is all but the network: transform, compression, noise, sampler.
+One evaluation is {macs:.1f} million multiply-accumulates per frame; *of the limit* compares with a matrix
+product on one thread ({limit:.0f} GFLOP/s, {size} x {size})."""
 HEADER = ["steps, hops", "median ms", "p99 ms", "of", "real time", "own", "of the limit", "2 threads"]
+
+
+class Timing(NamedTuple):
+    """Of a separator's blocks."""
+
+    seconds: np.ndarray  # of each block
+    own_s: float  # outside of the network, per block
+    gflops: float  # inside of it
 
 
 class TimedModel(OnnxModel):
@@ -52,32 +64,37 @@ def measure(path: Path = BUNDLED_MODEL) -> str:
     rows = list(_rows(path, "cpu", spec, limit))
     with contextlib.suppress(ModelError):  # where there is no GPU
         rows += _rows(path, "cuda", spec, None)
-    times = TIMES.format(seconds=SECONDS, macs=spec.macs_per_frame / 1e6, limit=limit, size=MATRIX)
+    times = TIMES.format(
+        seconds=SECONDS, rounds=ROUNDS, macs=spec.macs_per_frame / 1e6, limit=limit, size=MATRIX
+    )
     parts = [TITLE, f"{spec.name}, {spec.precision}.", times, table(HEADER, rows), latency(path), start(path)]
     return "\n\n".join(parts)
 
 
 def _rows(path: Path, provider: str, spec: ModelSpec, limit: float | None) -> Iterator[list[str]]:
-    for steps in STEPS:
-        for hops in BLOCK_HOPS:
-            due_s = hops * spec.hop_length / spec.sample_rate
-            one, own, gflops = timed(path, provider, steps, hops, threads=1)
-            two = timed(path, provider, steps, hops, threads=2)[0] if limit else one
-            median, p99 = np.percentile(one, [50, 99]) * 1_000
-            yield [
-                f"{steps}, {hops}" + ("" if provider == "cpu" else f" on {provider}"),
-                f"{median:.2f}",
-                f"{p99:.2f}",
-                f"{1_000 * due_s:.1f}",
-                f"{one.mean() / due_s:.3f}",
-                f"{100 * own / due_s:.1f} %",
-                f"{100 * gflops / limit:.0f} %" if limit else "",
-                f"{two.mean() / due_s:.3f}" if limit else "",
-            ]
+    threads = (1, 2) if limit else (1,)
+    best: dict[tuple[int, int, int], Timing] = {}
+    for row in [*itertools.product(STEPS, BLOCK_HOPS, threads)] * ROUNDS:
+        found = timed(path, provider, *row)
+        if row not in best or found.seconds.sum() < best[row].seconds.sum():
+            best[row] = found
+    for steps, hops in itertools.product(STEPS, BLOCK_HOPS):
+        due_s = hops * spec.hop_length / spec.sample_rate
+        one = best[steps, hops, 1]
+        median, p99 = np.percentile(one.seconds, [50, 99]) * 1_000
+        yield [
+            f"{steps}, {hops}" + ("" if provider == "cpu" else f" on {provider}"),
+            f"{median:.2f}",
+            f"{p99:.2f}",
+            f"{1_000 * due_s:.1f}",
+            f"{one.seconds.mean() / due_s:.3f}",
+            f"{100 * one.own_s / due_s:.1f} %",
+            f"{100 * one.gflops / limit:.0f} %" if limit else "",
+            f"{best[steps, hops, 2].seconds.mean() / due_s:.3f}" if limit else "",
+        ]
 
 
-def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> tuple[np.ndarray, float, float]:
-    """Seconds of each block; seconds per block outside of the network; GFLOP/s inside of it."""
+def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> Timing:
     model = TimedModel(path, provider=provider, threads=threads)
     separator = make_separator(model, steps=steps)
     separator.prepare(hops)
@@ -93,7 +110,7 @@ def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> tup
         seconds[index] = time.perf_counter() - began_s
     flops = 2 * model.spec.macs_per_frame * hops * (2 * steps - 1) * len(seconds)
     own_s = (seconds.sum() - model.network_s) / len(seconds)
-    return seconds, float(own_s), flops / model.network_s / 1e9
+    return Timing(seconds, float(own_s), flops / model.network_s / 1e9)
 
 
 def peak_gflops() -> float:

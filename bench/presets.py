@@ -53,7 +53,7 @@ def _rows(preset: str, provider: str) -> Iterator[list[str]]:
         hops = spec.stride_frames if spec.kind == "window" else BLOCK_HOPS
         due_s = hops * spec.hop_length / spec.sample_rate
         for steps in sorted({*STEPS, spec.steps}):
-            seconds = timed(path, provider, steps, hops, threads=1)[0]
+            seconds = timed(path, provider, steps, hops, threads=1).seconds
             median, p99 = np.percentile(seconds, [50, 99]) * 1_000
             yield [
                 f"{preset} on {provider}",

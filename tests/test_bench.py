@@ -17,6 +17,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SECONDS", 0.5)
     monkeypatch.setattr(engine, "PACED_SECONDS", 0.2)
     monkeypatch.setattr(model, "SECONDS", 0.01)
+    monkeypatch.setattr(model, "ROUNDS", 1)
     monkeypatch.setattr(model, "BLOCK_HOPS", (1,))
     monkeypatch.setattr(peer, "NEEDED", ("no such package",))
 

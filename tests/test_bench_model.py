@@ -12,11 +12,13 @@ from signals import residual_db, tone
 from bench import model, peer, presets
 from diffvs import PRESETS
 from diffvs.evaluation.spleeter import BINS, FRAMES
+from stream.separation.separator import ModelError
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "SECONDS", 0.01)
+    monkeypatch.setattr(model, "ROUNDS", 1)
     monkeypatch.setattr(model, "MATRIX", 64)
 
 
@@ -28,6 +30,23 @@ def test_every_step_and_block_is_measured() -> None:
     ]
     assert "first vocals: " in text
     assert "| 128 | " in text  # the latency at blocks of one hop
+
+
+def test_the_quickest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row of a round is disturbed more than in the round after it, but for the last round."""
+    disturbances_s = iter([0.05] * 2 + [0.01] * 2 + [0.03] * 2)
+
+    def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> model.Timing:
+        if provider != "cpu":
+            raise ModelError("no GPU")
+        return model.Timing(np.full(5, next(disturbances_s)), 0.001, 1.0)
+
+    monkeypatch.setattr(model, "ROUNDS", 3)
+    monkeypatch.setattr(model, "STEPS", (1,))
+    monkeypatch.setattr(model, "BLOCK_HOPS", (1,))
+    monkeypatch.setattr(model, "timed", timed)
+    row = next(line for line in model.measure(tiny()[1]).splitlines() if line.startswith("| 1, 1 |"))
+    assert row.split("|")[2].strip() == "10.00"
 
 
 def test_without_a_model_it_says_so(tmp_path: Path) -> None:
