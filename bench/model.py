@@ -95,6 +95,7 @@ def _rows(path: Path, provider: str, spec: ModelSpec, limit: float | None) -> It
 
 
 def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> Timing:
+    """SECONDS of noise, `hops` hops a call, after three calls that do not count. Raises ModelError."""
     model = TimedModel(path, provider=provider, threads=threads)
     separator = make_separator(model, steps=steps)
     separator.prepare(hops)

@@ -33,7 +33,7 @@ def test_every_step_and_block_is_measured() -> None:
 
 
 def test_the_quickest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row of a round is disturbed more than in the round after it, but for the last round."""
+    """Both rows of a round are disturbed alike: most in the first, least in the second."""
     disturbances_s = iter([0.05] * 2 + [0.01] * 2 + [0.03] * 2)
 
     def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> model.Timing:

@@ -8,6 +8,7 @@ import pytest
 from midi_rig import FakeTransport
 
 import stream.live
+from stream.control.midi import ports
 from stream.control.midi.controllers import MidiPort
 from stream.control.midi.ports import RtMidi, find_again, find_output, find_port, stable
 from stream.control.parameters import ControlError
@@ -22,6 +23,7 @@ class Client:
         self._package = package
         self._ports = package.ports[api]
         self.name = name
+        self._api = api
         self.opened: list[object] = []
         self.messages: list[tuple[list[int], float]] = []
         self.sent: list[list[int]] = []
@@ -48,6 +50,12 @@ class Client:
     def send_message(self, data):
         self.sent.append(list(data))
 
+    def is_port_open(self):
+        return bool(self.opened)
+
+    def get_current_api(self):
+        return self._api
+
     def close_port(self):
         assert self.alive
         self.opened.clear()
@@ -67,7 +75,8 @@ class Package:
     class InvalidUseError(RtMidiError, OSError):
         pass
 
-    known = {"alsa": 2, "jack": 3}  # noqa: RUF012
+    API_UNIX_JACK = 3
+    known = {"alsa": 2, "jack": API_UNIX_JACK}  # noqa: RUF012
 
     def __init__(self, windows: bool = False, **ports: list[str]):
         """The names at each system that answers."""
@@ -142,6 +151,18 @@ def test_a_port_that_comes_back_is_opened_by_the_same_clients(install):
     assert package.clients[-2].opened == [(1, "controls")]
     assert package.clients[-1].opened == [(1, "lights")]
     assert len(package.clients) == made
+
+
+def test_only_jack_is_given_time_before_a_port_goes(install, monkeypatch):
+    package = install(alsa=["nano"], jack=["nano"])
+    pauses = []
+    monkeypatch.setattr(ports.time, "sleep", lambda s: pauses.append((s, len(package.clients[-2].opened))))
+    MidiPort(RtMidi("alsa"), "nano").close()
+    assert pauses == []
+    port = MidiPort(RtMidi("jack"), "nano")
+    assert pauses == []  # nothing was open yet
+    port.close()
+    assert pauses == [(ports.SETTLE_S, 1), (ports.SETTLE_S, 0)]  # the input, still open, then the output
 
 
 def test_virtual_ports_are_refused_where_there_are_none(install):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from stream.control.midi.ports import let_go
+
 RATE = 44_100
 JACK_HOST = "JACK Audio Connection Kit"
 RUN = ("--model", "identity", "--mode", "acapella", "--latency", "safe", "--midi-api", "jack")
@@ -33,7 +35,7 @@ class Controller:
         self._out.open_virtual_port("knobs")
 
     def unplug(self) -> None:
-        self._out.close_port()
+        let_go(self._out)
         self._out.delete()
 
     def send(self, *data: int) -> None:
@@ -57,7 +59,7 @@ class Controller:
 
     def close(self) -> None:
         self.unplug()
-        self._lights.close_port()
+        let_go(self._lights)
         self._lights.delete()
 
 

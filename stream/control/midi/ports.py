@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from stream.control.parameters import ControlError
 VIRTUAL = "virtual"  # the name that asks for a port of our own, for others to connect to
 APIS = ("auto", "alsa", "jack", "core", "winmm")
 CLIENT = "diffvs-midi"
+SETTLE_S = 0.1  # longer than a period of JACK and the messages that follow it
 
 MISSING = "MIDI needs the package python-rtmidi; install it with: pip install python-rtmidi"
 NO_API = (
@@ -105,7 +107,7 @@ class _Port:
 
     def open(self, name: str) -> None:
         try:
-            self._client.close_port()
+            let_go(self._client)
             if name == VIRTUAL:
                 self._client.open_virtual_port(self._own_name)
             else:
@@ -121,7 +123,7 @@ class _Port:
         client, self._client = self._client, None  # once: a deleted client is a dead pointer
         if client is not None:
             with contextlib.suppress(OSError), quiet_stderr():
-                client.close_port()
+                let_go(client)
                 client.delete()
 
 
@@ -136,6 +138,17 @@ class _Input(_Port):
 class _Output(_Port):
     def send(self, data: Sequence[int]) -> None:
         self._client.send_message(data)
+
+
+def let_go(client: Any) -> None:
+    """Closes the port of one of RtMidi's clients, if it has one.
+
+    Each client that comes or goes makes JACK send new latencies to all others, and libjack crashes when a
+    port goes while they arrive (https://github.com/jackaudio/jack2/issues/216). So they get time to.
+    """
+    if client.is_port_open() and client.get_current_api() == _rtmidi().API_UNIX_JACK:
+        time.sleep(SETTLE_S)
+    client.close_port()
 
 
 def names_of(port: Port) -> list[str]:
