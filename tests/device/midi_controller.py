@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stream.control.midi.ports import let_go
+from stream.control.midi.ports import settle
 
 RATE = 44_100
 JACK_HOST = "JACK Audio Connection Kit"
@@ -35,7 +35,8 @@ class Controller:
         self._out.open_virtual_port("knobs")
 
     def unplug(self) -> None:
-        let_go(self._out)
+        settle(self._out)
+        self._out.close_port()
         self._out.delete()
 
     def send(self, *data: int) -> None:
@@ -59,7 +60,8 @@ class Controller:
 
     def close(self) -> None:
         self.unplug()
-        let_go(self._lights)
+        settle(self._lights)
+        self._lights.close_port()
         self._lights.delete()
 
 

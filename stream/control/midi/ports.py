@@ -107,7 +107,8 @@ class _Port:
 
     def open(self, name: str) -> None:
         try:
-            let_go(self._client)
+            settle(self._client)
+            self._client.close_port()
             if name == VIRTUAL:
                 self._client.open_virtual_port(self._own_name)
             else:
@@ -122,8 +123,9 @@ class _Port:
     def close(self) -> None:
         client, self._client = self._client, None  # once: a deleted client is a dead pointer
         if client is not None:
+            settle(client)
             with contextlib.suppress(OSError), quiet_stderr():
-                let_go(client)
+                client.close_port()
                 client.delete()
 
 
@@ -140,15 +142,14 @@ class _Output(_Port):
         self._client.send_message(data)
 
 
-def let_go(client: Any) -> None:
-    """Closes the port of one of RtMidi's clients, if it has one.
+def settle(client: Any) -> None:
+    """Waits, if need be, until the port of one of RtMidi's clients may be closed.
 
     Each client that comes or goes makes JACK send new latencies to all others, and libjack crashes when a
     port goes while they arrive (https://github.com/jackaudio/jack2/issues/216). So they get time to.
     """
     if client.is_port_open() and client.get_current_api() == _rtmidi().API_UNIX_JACK:
         time.sleep(SETTLE_S)
-    client.close_port()
 
 
 def names_of(port: Port) -> list[str]:
