@@ -18,7 +18,7 @@ from stream.control.parameters import ControlError
 VIRTUAL = "virtual"  # the name that asks for a port of our own, for others to connect to
 APIS = ("auto", "alsa", "jack", "core", "winmm")
 CLIENT = "diffvs-midi"
-SETTLE_S = 0.1  # longer than a period of JACK and the messages that follow it
+SETTLE_S = 0.1  # longer than a usual period of JACK, up to 4096 frames, and the messages after it
 
 MISSING = "MIDI needs the package python-rtmidi; install it with: pip install python-rtmidi"
 NO_API = (
