@@ -58,6 +58,7 @@ class EdmConfig:
     p_std: float = 1.3
     share_at_max: float = 0.8  # of the training examples are drawn at sigma_max, where every sampler starts
     steps: int = 1  # Heun steps when nobody asks for another number: 2 * steps - 1 network evaluations
+    temperature: float = 1.0  # of the noise that samplers start from: 0 starts from its mean
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max:
@@ -66,6 +67,8 @@ class EdmConfig:
             )
         if not 0 <= self.share_at_max <= 1:
             raise ValueError(f"share_at_max must lie in 0..1, got {self.share_at_max}")
+        if self.temperature < 0:
+            raise ValueError(f"temperature must not be negative, got {self.temperature}")
         if self.rho <= 0 or self.p_std < 0 or self.steps < 1:
             raise ValueError(
                 "rho and steps must be positive and p_std not negative, "

@@ -44,7 +44,13 @@ def methods_of(options: argparse.Namespace) -> list[Method]:
             rate = denoiser.config.spectrum.sample_rate
             raise ValueError(f"{folder} is a model for {rate} Hz; songs are measured at {SAMPLE_RATE} Hz")
         grid = settings(
-            name, denoiser.config, options.steps, options.sigma_max, options.sigma_min, options.rho
+            name,
+            denoiser.config,
+            options.steps,
+            options.sigma_max,
+            options.sigma_min,
+            options.rho,
+            options.temperature,
         )
         methods += [model_method(denoiser, setting) for setting in grid]
     if options.spleeter:
@@ -166,6 +172,10 @@ def _parser() -> argparse.ArgumentParser:
         help="lowest noise level before 0 (default: the model's)",
     )
     add("--rho", type=float, nargs="+", metavar="RHO", help="bend of the noise levels (default: the model's)")
+    add(
+        "--temperature", type=float, nargs="+", metavar="T",
+        help="of the noise that it starts from: 1 as in training, 0 without (default: the model's)",
+    )  # fmt: skip
     add(
         "--raise-vocals", type=float, nargs="+", default=list(RAISED_DB), metavar="DB",
         help="levels of the vocals in the mixture, against their own (default: 0 8)",

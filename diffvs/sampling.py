@@ -31,10 +31,14 @@ def frame_noise(first: int, frames: int, bins: int, seed: int = NOISE_SEED) -> T
 
 
 class StreamingSampler:
-    """Images of consecutive frames in, vocals images out; the past of every evaluation is kept in between."""
+    """Images of consecutive frames in, vocals images out; the past of every evaluation is kept in between.
 
-    def __init__(self, denoiser: Denoiser, sigmas: Sequence[float]) -> None:
+    Without a temperature it is the model's own, here and below.
+    """
+
+    def __init__(self, denoiser: Denoiser, sigmas: Sequence[float], temperature: float | None = None) -> None:
         self.denoiser, self.sigmas = denoiser, list(sigmas)
+        self.start_sigma = start_sigma(denoiser, sigmas, temperature)
         self.evaluations = 2 * len(sigmas) - 3
         self.reset()
 
@@ -57,7 +61,7 @@ class StreamingSampler:
             next_states.append(context.next)
             return estimate
 
-        vocals = heun(denoise, noise * self.sigmas[0], self.sigmas)
+        vocals = heun(denoise, noise * self.start_sigma, self.sigmas)
         self.states, self.frame = next_states, self.frame + mixture.shape[-1]
         return vocals
 
@@ -68,12 +72,18 @@ def default_sigmas(denoiser: Denoiser, steps: int | None = None) -> list[float]:
     return karras_sigmas(steps or edm.steps, edm.sigma_min, edm.sigma_max, edm.rho)
 
 
+def start_sigma(denoiser: Denoiser, sigmas: Sequence[float], temperature: float | None = None) -> float:
+    """Standard deviation of what a sampler starts from: that of sigmas[0] at temperature 1."""
+    return sigmas[0] * (denoiser.config.edm.temperature if temperature is None else temperature)
+
+
 def separate_causal(
     denoiser: Denoiser,
     waveform: Tensor,
     sigmas: Sequence[float],
     progress: Progress = lambda samples: None,
     piece_frames: int = 128,
+    temperature: float | None = None,
 ) -> Tensor:
     """Vocals (2, samples) of a waveform (2, samples) at the model's rate, aligned to the sample.
 
@@ -85,7 +95,7 @@ def separate_causal(
         return waveform.clone()
     frames = -(-(samples + spectrum.latency) // hop) + lookahead
     overlap = spectrum.latency // hop  # frames whose windows reach into the ones after them
-    sampler = StreamingSampler(denoiser, sigmas)
+    sampler = StreamingSampler(denoiser, sigmas, temperature)
     pieces: list[Tensor] = []
     carried: Tensor | None = None  # the last `overlap` frames of vocals: their samples are not whole yet
     for start in range(0, frames, piece_frames):
@@ -111,6 +121,7 @@ def separate_windows(
     sigmas: Sequence[float],
     progress: Progress = lambda samples: None,
     batch_size: int = 1,
+    temperature: float | None = None,
 ) -> Tensor:
     """The same for a network that sees a window at once: windows overlap by half and are cross-faded.
 
@@ -127,9 +138,8 @@ def separate_windows(
     for first in range(0, len(starts), batch_size):
         together = starts[first : first + batch_size]
         mixtures = torch.stack([padded[:, start : start + denoiser.config.segment] for start in together])
-        estimates = _separate_batch(
-            denoiser, mixtures, sigmas, [at // spectrum.hop_length for at in together]
-        )
+        first_frames = [at // spectrum.hop_length for at in together]
+        estimates = _separate_batch(denoiser, mixtures, sigmas, first_frames, temperature)
         for start, estimate in zip(together, estimates, strict=True):
             vocals[:, start : start + whole] += fade * estimate[:, :whole]
             weight[start : start + whole] += fade
@@ -138,14 +148,18 @@ def separate_windows(
 
 
 def _separate_batch(
-    denoiser: Denoiser, mixtures: Tensor, sigmas: Sequence[float], first_frames: Sequence[int]
+    denoiser: Denoiser,
+    mixtures: Tensor,
+    sigmas: Sequence[float],
+    first_frames: Sequence[int],
+    temperature: float | None,
 ) -> Tensor:
     """Vocals (b, 2, segment) of windows (b, 2, segment) whose first frames have these numbers in the song."""
     spectrum = denoiser.config.spectrum
     loudness = level(mixtures, spectrum)
     image = analyse(mixtures / loudness, spectrum)
     noise = torch.cat([frame_noise(first, image.shape[-1], image.shape[2]) for first in first_frames])
-    start = noise.to(image.device) * sigmas[0]
+    start = noise.to(image.device) * start_sigma(denoiser, sigmas, temperature)
     vocals = heun(lambda x, sigma: denoiser(x, sigma, image), start, sigmas)
     return synthesise(vocals, spectrum) * loudness
 
@@ -156,8 +170,9 @@ def separate(
     sigmas: Sequence[float],
     progress: Progress = lambda samples: None,
     batch_size: int = 1,
+    temperature: float | None = None,
 ) -> Tensor:
     """Vocals (2, samples) of a waveform (2, samples) at the model's rate, whatever kind of model it is."""
     if denoiser.causal:
-        return separate_causal(denoiser, waveform, sigmas, progress)
-    return separate_windows(denoiser, waveform, sigmas, progress, batch_size)
+        return separate_causal(denoiser, waveform, sigmas, progress, temperature=temperature)
+    return separate_windows(denoiser, waveform, sigmas, progress, batch_size, temperature)

@@ -20,8 +20,8 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from diffvs import checkpoint
 from diffvs.data.audio import Audio, AudioError
 from diffvs.device import choose_device, counting_number
-from diffvs.edm import Denoiser, karras_sigmas
-from diffvs.sampling import separate
+from diffvs.edm import Denoiser
+from diffvs.sampling import default_sigmas, separate
 from diffvs.song_files import SUBTYPES, Job, plan, read_song, to_do, write_song
 
 Told = Callable[[int], None]
@@ -102,13 +102,18 @@ def load(options: argparse.Namespace) -> Separator:
     if options.threads:
         torch.set_num_threads(options.threads)
     denoiser = checkpoint.load(options.checkpoint)[0].to(choose_device(options.device))
-    given = {name: getattr(options, name) for name in ("steps", "sigma_max", "sigma_min", "rho")}
+    given = {
+        name: getattr(options, name) for name in ("steps", "sigma_max", "sigma_min", "rho", "temperature")
+    }
     edm = dataclasses.replace(
         denoiser.config.edm, **{name: value for name, value in given.items() if value is not None}
     )
-    sigmas = karras_sigmas(edm.steps, edm.sigma_min, edm.sigma_max, edm.rho)
+    denoiser.config = dataclasses.replace(denoiser.config, edm=edm)
+    sigmas = default_sigmas(denoiser)
     weights = hashlib.sha256((options.checkpoint / checkpoint.WEIGHTS).read_bytes()).hexdigest()[:16]
     note = f"diffvs {denoiser.config.name} {weights}, sigmas {' '.join(f'{sigma:.6g}' for sigma in sigmas)}"
+    if edm.temperature != 1:
+        note += f", temperature {edm.temperature:g}"
     return Separator(denoiser=denoiser, sigmas=sigmas, batch_size=options.batch_size, note=note)
 
 
@@ -151,6 +156,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--sigma-max", type=float, metavar="SIGMA", help="highest noise level (default: the model's)")
     add("--sigma-min", type=float, metavar="SIGMA", help="lowest noise level before 0 (default: the model's)")
     add("--rho", type=float, metavar="RHO", help="bend of the noise levels (default: the model's)")
+    add(
+        "--temperature", type=float, metavar="T",
+        help="of the noise that it starts from: 1 as in training, 0 without (default: the model's)",
+    )  # fmt: skip
     add(
         "--batch-size", type=counting_number, default=4, metavar="N",
         help="windows separated at a time, for models that hear windows (default: 4)",

@@ -89,6 +89,7 @@ def make_spec(
         sigma_max=edm.sigma_max,
         rho=edm.rho,
         steps=edm.steps,
+        temperature=edm.temperature,
         noise_seed=NOISE_SEED,
         peak_normalise=spectrum.peak_normalise,
         macs_per_frame=round(cost(config).macs_per_second / spectrum.frame_rate),

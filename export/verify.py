@@ -106,7 +106,8 @@ def separate_sliding(
         heard = padded[None, :, (end - window) * hop : end * hop]
         loudness = level(heard, spectrum)
         mixture = analyse(padded[None] / loudness, spectrum)[..., end - window : end]
-        start = frame_noise(end - window, window, spec.bins, spec.noise_seed) * sigmas[0]
+        start = frame_noise(end - window, window, spec.bins, spec.noise_seed)
+        start *= spec.temperature * sigmas[0]
         estimate = heun(partial(_denoise, denoiser, mixture), start, sigmas)
         newest = (expand(estimate, spectrum) * loudness[..., None])[..., -stride - lookahead :]
         begin = end - stride - lookahead

@@ -108,6 +108,8 @@ def test_every_setting_is_run_once():
     assert settings("m", PRESETS["tiny-window"])[0].latency_ms is None
     ahead = dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, lookahead_frames=3))
     assert settings("m", ahead)[0].latency_ms == pytest.approx(1e3 * 4 * 128 / SAMPLE_RATE)
+    cool = settings("m", TINY, temperature=[0.0, 1.0])
+    assert [one.schedule for one in cool] == ["sigma 5, temperature 0", "sigma 5"]
     with pytest.raises(ValueError, match=r"got 9.0 and 5.0"):
         settings("m", TINY, sigma_min=[9.0])
 
@@ -182,9 +184,10 @@ def test_a_table_of_methods_levels_and_targets(songs, model, tmp_path, capsys):
 
 def test_a_model_is_heard_as_it_separates(songs):
     denoiser, song = awake(TINY), next(open_songs(songs, (0.0,)))
-    (setting,) = settings("m", TINY, steps=[2])
+    (setting,) = settings("m", TINY, steps=[2], temperature=[0.5])
     vocals, accompaniment = compared.model_method(denoiser, setting).separate(song, lambda done: None)
-    expected = separate(denoiser, torch.from_numpy(song.mixture), default_sigmas(denoiser, 2))
+    sigmas = default_sigmas(denoiser, 2)
+    expected = separate(denoiser, torch.from_numpy(song.mixture), sigmas, temperature=0.5)
     torch.testing.assert_close(vocals, expected)
     torch.testing.assert_close(accompaniment, torch.from_numpy(song.mixture) - expected)
 

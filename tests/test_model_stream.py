@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from exported import separator, sick_when_loud, tiny
+from exported import exported, separator, sick_when_loud, tiny
 from onnxruntime import OrtValue
 from signals import noise
 
 from diffvs import checkpoint
+from diffvs.config import PRESETS
 from diffvs.edm import Denoiser, karras_sigmas
 from diffvs.sampling import separate_causal
 from stream.demo import load_song
@@ -63,6 +65,17 @@ def test_the_stream_is_the_whole_song(feature: str, steps: int) -> None:
     reference = whole_song(denoiser, mixture, steps)
     assert np.linalg.norm(reference) > 0.1 * np.linalg.norm(mixture)  # there is something to compare
     assert relative(estimate, reference) <= TOLERANCE
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.4])
+def test_the_stream_starts_from_the_noise_that_the_model_asks_for(temperature: float) -> None:
+    config = PRESETS["tiny"]
+    edm = dataclasses.replace(config.edm, temperature=temperature)
+    denoiser, path = exported(dataclasses.replace(config, edm=edm))
+    mixture = noise(20 * HOP)
+    estimate = streamed(separator(path, 2), mixture, [3, 1])
+    assert relative(estimate, whole_song(denoiser, mixture, 2)) <= TOLERANCE
+    assert relative(estimate, whole_song(exported(config)[0], mixture, 2)) > 100 * TOLERANCE
 
 
 @pytest.mark.skipif(not BUNDLED_MODEL.is_file(), reason="no model is bundled")

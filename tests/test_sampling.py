@@ -136,6 +136,29 @@ def test_windows_share_the_noise_where_they_overlap():
         torch.testing.assert_close(one[..., stride:], following[..., :-stride])
 
 
+@pytest.mark.parametrize("name", ["tiny", "tiny-window"])
+def test_the_noise_is_as_strong_as_the_temperature_says(name):
+    denoiser, seen = awake(PRESETS[name]), []
+    denoiser.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+
+    def start(temperature):
+        separate(denoiser, song(500), ONE_LOUD_STEP, temperature=temperature)
+        return seen[-1]
+
+    full, quarter, none = start(None), start(0.25), start(0.0)
+    assert full.std() == pytest.approx(ONE_LOUD_STEP[0], rel=0.05)
+    torch.testing.assert_close(quarter, full / 4)
+    assert not none.any()
+
+
+def test_the_temperature_is_the_models_own_unless_another_is_given():
+    cool = awake(dataclasses.replace(TINY, edm=dataclasses.replace(TINY.edm, temperature=0.5)))
+    wave = song(500)
+    assert torch.equal(separate(cool, wave, SIGMAS), separate(awake(TINY), wave, SIGMAS, temperature=0.5))
+    with pytest.raises(ValueError, match="temperature must not be negative"):
+        dataclasses.replace(TINY.edm, temperature=-1.0)
+
+
 def test_separation_follows_the_kind_of_model():
     wave = song(2_000)
     for name, method in (("tiny", separate_causal), ("tiny-window", separate_windows)):

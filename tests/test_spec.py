@@ -56,13 +56,17 @@ def test_fields_of_later_versions_are_passed_over() -> None:
     assert ModelSpec.from_json(changed(colour="blue")) == SPEC
 
 
+def test_the_first_schema_knew_the_noise_of_training_only() -> None:
+    assert ModelSpec.from_json(changed(schema=1, temperature=None)).temperature == 1
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("{", "damaged"),
         ("[]", "damaged"),
         (changed(schema=SCHEMA + 1), f"schema {SCHEMA + 1} and this version reads up to {SCHEMA}: update"),
-        (changed(schema=0), "schema = 0, it must be 1"),
+        (changed(schema=0), f"schema = 0, it must be in 1..{SCHEMA}"),
         (changed(steps=None), "lacks steps"),
         (changed(steps=2.5), "steps = 2.5, which is no int"),
         (changed(steps=True), "steps = True, which is no int"),
@@ -80,6 +84,7 @@ def test_fields_of_later_versions_are_passed_over() -> None:
         (changed(channels=1), "channels = 1, it must be 2"),
         (changed(lookahead_frames=-1), "lookahead_frames = -1"),
         (changed(noise_seed=-1), "noise_seed = -1"),
+        (changed(temperature=-0.5), "temperature = -0.5, it must be at least 0"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, reason: str) -> None:

@@ -19,6 +19,7 @@ class Setting:
     sigma_max: float
     sigma_min: float
     rho: float
+    temperature: float
     latency_ms: float | None  # None for a model that hears a window at once
 
     @property
@@ -34,9 +35,10 @@ class Setting:
     @property
     def schedule(self) -> str:
         """The noise levels in words. With one step neither sigma_min nor rho matters."""
-        if self.steps == 1:
-            return f"sigma {self.sigma_max:g}"
-        return f"sigma {self.sigma_max:g} to {self.sigma_min:g}, rho {self.rho:g}"
+        levels = f"sigma {self.sigma_max:g}"
+        if self.steps > 1:
+            levels += f" to {self.sigma_min:g}, rho {self.rho:g}"
+        return levels if self.temperature == 1 else f"{levels}, temperature {self.temperature:g}"
 
     @property
     def name(self) -> str:
@@ -50,6 +52,7 @@ def settings(
     sigma_max: Sequence[float] | None = None,
     sigma_min: Sequence[float] | None = None,
     rho: Sequence[float] | None = None,
+    temperature: Sequence[float] | None = None,
 ) -> list[Setting]:
     """Every combination once; what is not given is the model's own. An impossible one raises ValueError."""
     edm, spectrum = config.edm, config.spectrum
@@ -58,10 +61,22 @@ def settings(
         samples = spectrum.latency + config.network.lookahead_frames * spectrum.hop_length
         latency = 1_000 * samples / spectrum.sample_rate
     found: dict[str, Setting] = {}
-    for n, high, low, bend in itertools.product(
-        steps or [edm.steps], sigma_max or [edm.sigma_max], sigma_min or [edm.sigma_min], rho or [edm.rho]
+    for n, high, low, bend, warmth in itertools.product(
+        steps or [edm.steps],
+        sigma_max or [edm.sigma_max],
+        sigma_min or [edm.sigma_min],
+        rho or [edm.rho],
+        temperature or [edm.temperature],
     ):
-        EdmConfig(steps=n, sigma_max=high, sigma_min=low, rho=bend)  # says what cannot be
-        setting = Setting(model=name, steps=n, sigma_max=high, sigma_min=low, rho=bend, latency_ms=latency)
+        EdmConfig(steps=n, sigma_max=high, sigma_min=low, rho=bend, temperature=warmth)  # says what cannot be
+        setting = Setting(
+            model=name,
+            steps=n,
+            sigma_max=high,
+            sigma_min=low,
+            rho=bend,
+            temperature=warmth,
+            latency_ms=latency,
+        )
         found.setdefault(setting.name, setting)
     return list(found.values())

@@ -107,7 +107,9 @@ def model_method(denoiser: Denoiser, setting: Setting) -> Method:
 
     def run(song: ValidationSong, told: Callable[[int], None]) -> tuple[Tensor, Tensor]:
         mixture = torch.from_numpy(song.mixture)
-        vocals = separate(denoiser, mixture.to(device), setting.sigmas, told).cpu()
+        vocals = separate(
+            denoiser, mixture.to(device), setting.sigmas, told, temperature=setting.temperature
+        ).cpu()
         return vocals, mixture - vocals
 
     return Method(setting.name, run, setting)

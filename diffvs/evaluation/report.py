@@ -146,13 +146,14 @@ def comma_separated(rows: Sequence[Row]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     scores = [f"{name}{end}" for name in Scores._fields for end in ("", "_low", "_high")]
-    schedule = ("model", "steps", "sigma_max", "sigma_min", "rho", "evaluations", "latency_ms")
+    schedule = ("model", "steps", "sigma_max", "sigma_min", "rho", "temperature", "evaluations", "latency_ms")
     writer.writerow(["method", *schedule, "song", "raised_db", "target", *scores, "embedding_mse"])
     for row in rows:
         setting: list[object] = [""] * len(schedule)
         if one := row.setting:
             latency = "" if one.latency_ms is None else f"{one.latency_ms:.3f}"
-            setting = [one.model, one.steps, one.sigma_max, one.sigma_min, one.rho, one.evaluations, latency]
+            levels = [one.sigma_max, one.sigma_min, one.rho, one.temperature]
+            setting = [one.model, one.steps, *levels, one.evaluations, latency]
         figures = [figure for triple in zip(row.scores, *row.interval, strict=True) for figure in triple]
         figures.append(row.embedding)
         cells = ["" if math.isnan(figure) else f"{figure:.6g}" for figure in figures]
@@ -189,13 +190,13 @@ def _curves(axes: Axes, rows: Sequence[Row], score: int) -> None:
         if math.isfinite(row.scores[score]):
             style = (":", "--", "-.")[number_ % 3]
             axes.axhline(row.scores[score], color="grey", linestyle=style, label=row.method)
-    curves: dict[tuple[str, float, float, float], dict[int, Row]] = defaultdict(dict)
+    curves: dict[tuple[str, float, float, float, float], dict[int, Row]] = defaultdict(dict)
     own = [(row, row.setting) for row in rows if row.setting is not None]
     for row, one in own:
-        curves[one.model, one.sigma_max, one.sigma_min, one.rho][one.evaluations] = row
+        curves[one.model, one.sigma_max, one.temperature, one.sigma_min, one.rho][one.evaluations] = row
     for key, points in curves.items():
-        for row, one in own:  # one step has no schedule: it begins every curve of its sigma_max
-            if one.steps == 1 and (one.model, one.sigma_max) == key[:2]:
+        for row, one in own:  # one step has no schedule: it begins every curve of its start
+            if one.steps == 1 and (one.model, one.sigma_max, one.temperature) == key[:3]:
                 points.setdefault(1, row)
         _curve(axes, [points[evaluations] for evaluations in sorted(points)], score)
     if own:

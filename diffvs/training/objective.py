@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from diffvs.edm import Denoiser, draw_sigmas, heun, karras_sigmas
+from diffvs.sampling import start_sigma
 from diffvs.spectrum import analyse, level
 from diffvs.training.losses import Losses, training_loss
 
@@ -126,5 +127,5 @@ class Objective(nn.Module):
                 answers.append(self._denoise(x, sigma, condition))
             return answers[-1]
 
-        heun(denoise, sigmas[0] * noise, sigmas)
+        heun(denoise, start_sigma(self.denoiser, sigmas) * noise, sigmas)
         return answers[-1]

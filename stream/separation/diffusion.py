@@ -72,7 +72,7 @@ class DiffusionSeparator(SampledSeparator):
         sigmas, places = self._schedule
         shape = (1, 4, self._spec.bins, frames)
         x = self._noise[: np.prod(shape)].reshape(shape)
-        frame_noise(self._frame, self._spec.noise_seed, sigmas[0], x)
+        frame_noise(self._frame, self._spec.noise_seed, self._start_sigma, x)
         self._frame += frames
         done = 0
         for _ in heun(lambda image, evaluation: self._denoise(image, places[evaluation]), x, sigmas):

@@ -42,6 +42,7 @@ class SampledSeparator:
         self._spec = spec
         self._adaptive = anytime
         self._schedules = Schedules(spec, steps, most_steps)
+        self._start_sigma = spec.temperature * self._schedules.levels[0]  # of the noise to start from
         self._wanted: int | None = None
         self._follow()
         self._analysis, self._synthesis = transforms(spec)

@@ -68,6 +68,9 @@ def frame_noise(first: int, seed: int, sigma: float, out: Image) -> None:
     A frame's noise depends on its number only (Philox is a counter-based generator): so a restart, a replay
     and any size of block hear the same.
     """
+    if sigma == 0:
+        out[:] = 0
+        return
     _, channels, bins, frames = out.shape
     noise = np.empty((channels, bins), np.float32)
     for index in range(frames):

@@ -15,7 +15,7 @@ from typing import Any
 
 from stream.separation.separator import ModelError
 
-SCHEMA = 1  # raised when a reader of the old number would misunderstand the new
+SCHEMA = 2  # raised when a reader of the old number would misunderstand the new
 METADATA_KEY = "diffvs.spec"
 KINDS = ("causal", "window")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -42,6 +42,7 @@ class ModelSpec:
     noise_seed: int
     context_frames: int  # past frames that can reach an output frame of a causal model
     states: StateShapes  # without the batch axis; empty for a window model
+    temperature: float = 1.0  # of the noise that the sampler starts from; schema 1 knew no other
     schema: int = SCHEMA
     kind: str = "causal"
     precision: str = "fp32"
@@ -116,7 +117,7 @@ class ModelSpec:
             "rho",
         )
         return [
-            ("schema", self.schema == SCHEMA, f"{SCHEMA}"),
+            ("schema", 1 <= self.schema <= SCHEMA, f"in 1..{SCHEMA}"),
             *((name, getattr(self, name) > 0, "above 0") for name in positive),
             ("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}"),
             ("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
@@ -145,6 +146,7 @@ class ModelSpec:
             ),
             ("peak_normalise", self.kind == "window" or not self.peak_normalise, "false for a causal model"),
             ("context_frames", self.context_frames >= 0, "at least 0"),
+            ("temperature", self.temperature >= 0, "at least 0"),
             ("noise_seed", 0 <= self.noise_seed < 2**64, "an unsigned 64-bit number"),
             ("states", all(size > 0 for shape in self.states.values() for size in shape), "of sizes above 0"),
         ]

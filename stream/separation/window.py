@@ -69,7 +69,7 @@ class WindowSeparator(SampledSeparator):
         self._peaks[:] = 0.0
         self._previous[:] = 0.0
         self._next = spec.window_frames  # number of the next frame to be heard
-        frame_noise(0, spec.noise_seed, self._schedules.levels[0], self._noise)
+        frame_noise(0, spec.noise_seed, self._start_sigma, self._noise)
 
     def _run(self, mixture: Audio) -> Audio:
         """Moves the window by a stride and gives a stride of vocals."""
@@ -112,7 +112,7 @@ class WindowSeparator(SampledSeparator):
         self._analysis.process(mixture, self._spectra)
         compress(self._spectra, spec, self._newest)
         self._mixture[..., -stride:] = self._newest
-        frame_noise(self._next, spec.noise_seed, self._schedules.levels[0], self._newest)
+        frame_noise(self._next, spec.noise_seed, self._start_sigma, self._newest)
         self._next += stride
         self._noise[..., -stride:] = self._newest
         np.max(np.abs(mixture).reshape(stride, -1), axis=1, out=self._peaks[-stride:])
