@@ -6,6 +6,7 @@ ModelSpec in the ONNX metadata. Lengths are in samples, at `sample_rate` Hz, unl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,8 +68,8 @@ class EdmConfig:
             )
         if not 0 <= self.share_at_max <= 1:
             raise ValueError(f"share_at_max must lie in 0..1, got {self.share_at_max}")
-        if self.temperature < 0:
-            raise ValueError(f"temperature must not be negative, got {self.temperature}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be 0 or above, got {self.temperature}")
         if self.rho <= 0 or self.p_std < 0 or self.steps < 1:
             raise ValueError(
                 "rho and steps must be positive and p_std not negative, "

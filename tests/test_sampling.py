@@ -155,8 +155,9 @@ def test_the_temperature_is_the_models_own_unless_another_is_given():
     cool = awake(dataclasses.replace(TINY, edm=dataclasses.replace(TINY.edm, temperature=0.5)))
     wave = song(500)
     assert torch.equal(separate(cool, wave, SIGMAS), separate(awake(TINY), wave, SIGMAS, temperature=0.5))
-    with pytest.raises(ValueError, match="temperature must not be negative"):
-        dataclasses.replace(TINY.edm, temperature=-1.0)
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="temperature must be 0 or above"):
+            dataclasses.replace(TINY.edm, temperature=wrong)
 
 
 def test_separation_follows_the_kind_of_model():

@@ -92,10 +92,10 @@ def test_any_rate_is_the_models_rate_and_back_in_time(monkeypatch, rate, channel
 
 def test_the_command_separates_as_the_library(tmp_path, tiny):
     song = write(tmp_path / "song.wav")
-    assert run(song, model=tiny, out=tmp_path / "out", more=["--steps", "2"]) == 0
+    assert run(song, model=tiny, out=tmp_path / "out", more=["--steps", "2", "--temperature", "0.5"]) == 0
     denoiser = checkpoint.load(tiny)[0]
-    samples, _ = read(song)
-    expected = separate.separate(denoiser, torch.from_numpy(samples.T.copy()), default_sigmas(denoiser, 2))
+    wave, sigmas = torch.from_numpy(read(song)[0].T.copy()), default_sigmas(denoiser, 2)
+    expected = separate.separate(denoiser, wave, sigmas, temperature=0.5)
     vocals, _ = read(tmp_path / "out" / "song (vocals).wav")
     np.testing.assert_allclose(vocals.T, expected.numpy(), atol=ROUNDING)
 
