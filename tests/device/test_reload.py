@@ -45,8 +45,8 @@ def test_a_model_is_swapped_while_audio_flows(app: App, studio: Studio, tmp_path
     out = words.end(process)
     assert "without vocals 0.00 s in 0 gaps" in out
     # Half of everything and the vocals besides: where a stretch were missing, there would be silence.
-    loud = np.abs(heard[0]).max(axis=1) > 1e-6
-    first, last = np.flatnonzero(loud)[[0, -1]]
-    assert last - first > len(sent) - RATE // 10
-    gaps = np.diff(np.flatnonzero(loud))
-    assert gaps.max() < 64
+    # What the network leaves before and after is far below, and comes and goes.
+    loud = np.flatnonzero(np.abs(heard[0]).max(axis=1) > 0.01)
+    wanted = len(sent) - RATE // 10
+    assert loud[-1] - loud[0] > wanted
+    assert np.diff(loud[loud < loud[0] + wanted]).max() < 64
