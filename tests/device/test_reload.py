@@ -47,6 +47,5 @@ def test_a_model_is_swapped_while_audio_flows(app: App, studio: Studio, tmp_path
     # Half of everything and the vocals besides: where a stretch were missing, there would be silence.
     # What the network leaves before and after is far below, and comes and goes.
     loud = np.flatnonzero(np.abs(heard[0]).max(axis=1) > 0.01)
-    wanted = len(sent) - RATE // 10
-    assert loud[-1] - loud[0] > wanted
-    assert np.diff(loud[loud < loud[0] + wanted]).max() < 64
+    assert loud[-1] - loud[0] > len(sent) - RATE // 10
+    assert np.diff(loud).max() < 64
