@@ -333,6 +333,7 @@ def test_a_cache_without_validation_songs_is_enough(train, cache, tmp_path, capl
         (("--ema-max", 1.5), "ema_max must lie in 0..1, got 1.5"),
         (("--share-at-max", -1), "share_at_max must lie in 0..1, got -1.0"),
         (("--sigma-max", 0.01), "sigma_min < sigma_max is needed"),
+        (("--temperature", -1), "temperature must be 0 or above, got -1.0"),
         (("--finetune-sampler", 0), "--finetune-sampler must be at least 1, got 0"),
         (("--segment-frames", 20), "--segment-frames must be more than 20"),
         (("--overfit", 0), "--overfit must be at least 1, got 0"),

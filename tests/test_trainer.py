@@ -285,9 +285,11 @@ def test_one_step_of_the_sampler_is_one_evaluation_of_noise_alone():
     assert losses[0].expanded > 0
 
 
-def test_at_sigma_max_the_denoiser_hears_noise_alone_as_in_the_sampler():
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_at_sigma_max_the_denoiser_hears_noise_alone_as_in_the_sampler(temperature):
     at_max = TINY.edm.sigma_max
-    one = objective(dataclasses.replace(TINY, edm=dataclasses.replace(TINY.edm, share_at_max=0.5)))
+    edm = dataclasses.replace(TINY.edm, share_at_max=0.5, temperature=temperature)
+    one = objective(dataclasses.replace(TINY, edm=edm))
     seen = []
     one.denoiser.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
     part, seeds = batch(0), [1, 2, 3, 4]
@@ -297,6 +299,7 @@ def test_at_sigma_max_the_denoiser_hears_noise_alone_as_in_the_sampler():
     same = [bool((one == other).all()) for one, other in zip(noisy, again, strict=True)]
     assert same == (sigma == at_max).tolist()
     assert len(set(same)) == 2  # both kinds were drawn
+    assert noisy[sigma == at_max].std().item() == pytest.approx(temperature * at_max, rel=0.02)
 
 
 def test_a_denoiser_that_looks_ahead_is_asked_for_what_it_has_heard():

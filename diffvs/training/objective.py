@@ -1,10 +1,10 @@
 """From a batch of waveforms to its losses: the noise, the denoiser or the whole sampler, and the error.
 
-Two stages share this module. The denoising stage asks for D(target + sigma * noise; sigma), and at sigma_max,
-where samplers start from noise alone, for D(sigma * noise; sigma). The sampler stage
-runs the deployed few-step sampler from pure noise and judges what comes out, after Lay et al. (2024), "Single
-and Few-step Diffusion for Generative Speech Enhancement", https://arxiv.org/abs/2309.09677: that removes what
-discretising the ODE costs, and starting without any trace of the target.
+Two stages share this module. The denoising stage asks for D(target + sigma * noise; sigma), and at sigma_max
+for D(temperature * sigma * noise; sigma), which is what samplers start from. The sampler stage runs the
+deployed few-step sampler from there and judges what comes out, after Lay et al. (2024), "Single and Few-step
+Diffusion for Generative Speech Enhancement", https://arxiv.org/abs/2309.09677: that removes what discretising
+the ODE costs, and starting without any trace of the target.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ class Objective(nn.Module):
         return analyse(mixture / loudness, spectrum), self.late(analyse(vocals / loudness, spectrum))
 
     def noisy(self, target: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-        """The target at its noise level; at sigma_max noise alone, of which samplers start.
+        """The target at its noise level; at sigma_max noise alone (at the temperature), as samplers start.
 
         A trace of the target there, though 20 dB below the noise, is found by a network that sees thousands
         of bins. It then waits for that trace, and answers too quietly where a sampler cannot give it.
         """
-        starts = sigma >= self.denoiser.config.edm.sigma_max
-        starts, sigma = (each[:, None, None, None] for each in (starts, sigma))
-        return torch.where(starts, 0.0, target) + sigma * noise
+        edm = self.denoiser.config.edm
+        sigma = sigma[:, None, None, None]
+        return torch.where(sigma >= edm.sigma_max, edm.temperature * sigma * noise, target + sigma * noise)
 
     def late(self, image: Tensor) -> Tensor:
         """An image as much later as the denoiser answers."""

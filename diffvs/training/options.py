@@ -23,6 +23,7 @@ EDM_OPTIONS = {
     "sigma_min": "lowest noise level of the sampler",
     "sigma_max": "highest noise level",
     "rho": "bend of the sampler's noise levels",
+    "temperature": "of the noise that samplers start from, and examples at sigma_max; 0: zeros instead",
     "p_mean": "mean of ln sigma of the other examples",
     "p_std": "deviation of ln sigma of the other examples",
 }
