@@ -22,6 +22,7 @@ class SpectrumConfig:
     exponent: float = 0.5  # amplitude transformation |X| -> scale * |X|^exponent
     scale: float = 7.0  # brings the vocals' standard deviation to about sigma_data
     peak_normalise: bool = False  # divide by the mixture's peak first; a live stream does not know its peak
+    level_seconds: float = 0.0  # divide each frame by the level of so much of the mixture's past; 0: do not
 
     def __post_init__(self) -> None:
         if self.hop_length < 1 or self.n_fft % self.hop_length or self.n_fft < 2 * self.hop_length:
@@ -35,6 +36,10 @@ class SpectrumConfig:
             )
         if not 0 < self.exponent <= 1:
             raise ValueError(f"exponent must lie in (0, 1], got {self.exponent}")
+        if not 0 <= self.level_seconds < math.inf:
+            raise ValueError(f"level_seconds must be 0 or above, got {self.level_seconds}")
+        if self.level_seconds and self.peak_normalise:
+            raise ValueError("a mixture is divided by its peak or by its running level: choose one")
 
     @property
     def latency(self) -> int:
@@ -158,6 +163,12 @@ class ModelConfig:
     edm: EdmConfig = field(default_factory=EdmConfig)
     segment_frames: int = 128
 
+    def __post_init__(self) -> None:
+        if self.spectrum.level_seconds and self.network.kind != "causal":
+            raise ValueError(
+                f"level_seconds is for causal networks, the network is of kind {self.network.kind}"
+            )
+
     @property
     def segment(self) -> int:
         """Samples of one training excerpt."""
@@ -173,11 +184,17 @@ _PAPER_EDM = EdmConfig(
     sigma_min=0.002, sigma_max=80.0, rho=7.0, p_mean=-1.2, p_std=1.2, share_at_max=0.0, steps=7
 )
 
+# At a running level of 1, the scale sets how bold the answer is: a network that hears less takes less.
+_LEVELLED = SpectrumConfig(scale=1.8, level_seconds=3.0)
+_FROM_ZEROS = EdmConfig(temperature=0.0)
+
 _MODELS = (
-    ModelConfig(name="live", network=CausalUNetConfig(noisy_gain=True)),
+    ModelConfig(name="live", network=CausalUNetConfig(noisy_gain=True), spectrum=_LEVELLED, edm=_FROM_ZEROS),
     ModelConfig(
         name="live-large",
         network=CausalUNetConfig(bands=16, widths=(128, 160, 192, 224), embedding=512, noisy_gain=True),
+        spectrum=_LEVELLED,
+        edm=_FROM_ZEROS,
         segment_frames=256,
     ),
     ModelConfig(

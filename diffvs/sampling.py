@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from diffvs.edm import Denoiser, heun, karras_sigmas
 from diffvs.layers import Context
-from diffvs.spectrum import analyse, level, synthesise
+from diffvs.spectrum import RunningLevel, analyse, level, synthesise
 
 NOISE_SEED = 2604_01120
 Progress = Callable[[int], None]  # told how many samples are done
@@ -47,12 +47,17 @@ class StreamingSampler:
         device = next(self.denoiser.parameters()).device
         zeros = [torch.zeros(1, *shape, device=device) for shape in self.denoiser.state_shapes()]
         self.states = [zeros] * self.evaluations
+        self.level = RunningLevel(self.denoiser.config.spectrum)
+        self.unanswered = torch.ones(1, 1, 1, self.denoiser.lookahead_frames, device=device)  # levels
         self.frame = 0
 
     @torch.inference_mode()
     def process(self, mixture: Tensor) -> Tensor:
         """Mixture image (1, 4, bins, t) -> vocals image of the same shape, `lookahead_frames` late."""
-        noise = frame_noise(self.frame, mixture.shape[-1], mixture.shape[2]).to(mixture.device)
+        frames = mixture.shape[-1]
+        noise = frame_noise(self.frame, frames, mixture.shape[2]).to(mixture.device)
+        levels = torch.cat([self.unanswered, self.level.follow(mixture)], dim=-1)
+        mixture = mixture / levels[..., -frames:]
         next_states: list[list[Tensor]] = []
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
@@ -62,8 +67,9 @@ class StreamingSampler:
             return estimate
 
         vocals = heun(denoise, noise * self.start_sigma, self.sigmas)
-        self.states, self.frame = next_states, self.frame + mixture.shape[-1]
-        return vocals
+        self.states, self.unanswered = next_states, levels[..., frames:]
+        self.frame += frames
+        return vocals * levels[..., :frames]
 
 
 def default_sigmas(denoiser: Denoiser, steps: int | None = None) -> list[float]:

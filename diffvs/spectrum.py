@@ -9,6 +9,8 @@ left.re, left.im, right.re, right.im.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (PyTorch's own convention)
@@ -16,7 +18,8 @@ from torch.nn import functional as F  # noqa: N812  (PyTorch's own convention)
 from diffvs.config import SpectrumConfig
 
 TINY = 1e-8  # keeps the gradient of |X|^exponent finite at silence; -80 dB below a compressed amplitude of 1
-QUIET = 1e-3  # peak of a mixture that is as good as silent: -60 dBFS
+QUIET = 1e-3  # peak or level of a mixture that is as good as silent: -60 dBFS
+FORGOTTEN = 1e-12  # sum of power that says nothing any more about the level of what comes next
 
 
 def window(config: SpectrumConfig, device: torch.device | None = None) -> Tensor:
@@ -34,6 +37,32 @@ def level(mixture: Tensor, config: SpectrumConfig) -> Tensor:
     if not config.peak_normalise:
         return mixture.new_ones(len(mixture), 1, 1)
     return mixture.abs().amax((1, 2), keepdim=True).clamp(min=QUIET)
+
+
+class RunningLevel:
+    """What a causal model divides each frame of a mixture by, and of its vocals alike: its level so far.
+
+    That is the root of the mean power of the frames heard, in which a frame counts by its own power and by
+    its age: exp(-age / level_seconds). So an onset is followed at once, a fall slowly, and a pause changes
+    nothing until it is long. At least QUIET. Without level_seconds frames are left as they are.
+    """
+
+    def __init__(self, config: SpectrumConfig) -> None:
+        self.config = config
+        self.keep = math.exp(-config.hop_length / config.sample_rate / (config.level_seconds or math.inf))
+        self.sums: Tensor | float = 0.0  # of power and its square, weighted by age: (2, b, 1)
+
+    def follow(self, mixture: Tensor) -> Tensor:
+        """The image (b, 4, bins, t) of the next frames -> what divides images there, (b, 1, 1, t)."""
+        if not self.config.level_seconds:
+            return mixture.new_ones(1, 1, 1, mixture.shape[-1])
+        power = expand(mixture, self.config).double().square().sum((1, 2)) / self.config.hop_length
+        frame = torch.arange(power.shape[-1], device=power.device)
+        weight = (self.keep ** (frame - frame[:, None]).double()).triu()  # of each frame (row) in each level
+        sums = torch.stack([power, power.square()]) @ weight + self.keep ** (frame + 1).double() * self.sums
+        self.sums = sums[..., -1:]
+        level = (sums[1] / (sums[0] + FORGOTTEN)).sqrt().clamp(min=QUIET)
+        return (level**self.config.exponent).to(mixture.dtype)[:, None, None]
 
 
 def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:

@@ -92,6 +92,7 @@ def make_spec(
         temperature=edm.temperature,
         noise_seed=NOISE_SEED,
         peak_normalise=spectrum.peak_normalise,
+        level_seconds=spectrum.level_seconds,
         macs_per_frame=round(cost(config).macs_per_second / spectrum.frame_rate),
         states=runtime_graph(denoiser).states,
         licence=licence,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from denoisers import changed
 from exported import exported, separator, sick_when_loud, tiny
 from onnxruntime import OrtValue
 from signals import noise
@@ -76,6 +77,21 @@ def test_the_stream_starts_from_the_noise_that_the_model_asks_for(temperature: f
     estimate = streamed(separator(path, 2), mixture, [3, 1])
     assert relative(estimate, whole_song(denoiser, mixture, 2)) <= TOLERANCE
     assert relative(estimate, whole_song(exported(config)[0], mixture, 2)) > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("lookahead", [0, 3])
+def test_the_stream_follows_the_level_as_the_whole_song_does(lookahead: int) -> None:
+    config = changed("tiny", lookahead_frames=lookahead)
+    followed = dataclasses.replace(config, spectrum=dataclasses.replace(config.spectrum, level_seconds=0.02))
+    denoiser, path = exported(followed)
+    mixture = noise(60 * HOP)
+    mixture[: 5 * HOP], mixture[20 * HOP : 40 * HOP] = 0, 30 * mixture[20 * HOP : 40 * HOP]
+    stream, reference = separator(path, 2), whole_song(denoiser, mixture, 2)
+    estimate = streamed(stream, mixture, [3, 1, 8])
+    assert relative(estimate, reference) <= TOLERANCE
+    assert relative(whole_song(exported(config)[0], mixture, 2), reference) > 100 * TOLERANCE
+    stream.reset()
+    np.testing.assert_array_equal(streamed(stream, mixture, [1]), estimate)
 
 
 @pytest.mark.skipif(not BUNDLED_MODEL.is_file(), reason="no model is bundled")

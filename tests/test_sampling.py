@@ -70,6 +70,21 @@ def test_a_song_in_pieces_is_the_song(lookahead):
         assert_same(separate_causal(denoiser, wave, SIGMAS, piece_frames=frames), whole)
 
 
+@pytest.mark.parametrize("lookahead", [0, 2])
+def test_a_model_that_follows_the_level_separates_at_any_level_alike(lookahead):
+    spectrum = dataclasses.replace(TINY.spectrum, level_seconds=0.05)
+    model = dataclasses.replace(changed("tiny", lookahead_frames=lookahead), spectrum=spectrum)
+    denoiser, wave = awake(model), song(15_000)[:, 5_000:10_001]
+    wave[:, 2_500:] *= 10
+    whole = separate_causal(denoiser, wave, SIGMAS)
+    assert_same(separate_causal(denoiser, wave, SIGMAS, piece_frames=7), whole)
+    louder = separate_causal(denoiser, 8 * wave, SIGMAS)
+    assert residual_db(louder.numpy() / 8, whole.numpy()) < -80
+    echo = answering_with_the_mixture(model)
+    vocals = separate_causal(echo, wave, ONE_LOUD_STEP, piece_frames=5)
+    assert residual_db(vocals.numpy(), wave.numpy()) < -50  # each frame got its own level back
+
+
 def test_streaming_is_sampling_the_whole_image_at_once():
     denoiser = awake(TINY)
     image = analyse(song(30 * 128)[None], TINY.spectrum)

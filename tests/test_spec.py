@@ -60,6 +60,10 @@ def test_the_first_schema_knew_the_noise_of_training_only() -> None:
     assert ModelSpec.from_json(changed(schema=1, temperature=None)).temperature == 1
 
 
+def test_the_first_two_schemas_took_the_mixture_as_loud_as_it_came() -> None:
+    assert ModelSpec.from_json(changed(schema=2, level_seconds=None)).level_seconds == 0
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -85,6 +89,11 @@ def test_the_first_schema_knew_the_noise_of_training_only() -> None:
         (changed(lookahead_frames=-1), "lookahead_frames = -1"),
         (changed(noise_seed=-1), "noise_seed = -1"),
         (changed(temperature=-0.5), "temperature = -0.5, it must be at least 0"),
+        (changed(level_seconds=-1.0), "level_seconds = -1.0, it must be at least 0"),
+        (
+            changed(kind="window", window_frames=9, level_seconds=1.0),
+            "level_seconds = 1.0, it must be 0 for a window model",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(text: str, reason: str) -> None:

@@ -6,7 +6,17 @@ import torch
 from signals import residual_db
 
 from diffvs.config import PRESETS, SpectrumConfig
-from diffvs.spectrum import QUIET, analyse, compress, expand, level, modulus, synthesise, window
+from diffvs.spectrum import (
+    QUIET,
+    RunningLevel,
+    analyse,
+    compress,
+    expand,
+    level,
+    modulus,
+    synthesise,
+    window,
+)
 
 CONFIGS = {
     "live": PRESETS["live"].spectrum,
@@ -136,6 +146,48 @@ def test_the_level_is_the_peak_of_the_mixture_where_a_model_asks_for_it():
     assert level(mixtures, CONFIGS["live"]).flatten().tolist() == [1, 1]
 
 
+def levels(waves: list[torch.Tensor], seconds: float = 0.5) -> np.ndarray:
+    """The running level of each frame of (2, samples) one after the other, undone of the exponent."""
+    config = SpectrumConfig(n_fft=256, hop_length=128, bins=129, level_seconds=seconds)
+    image = analyse(torch.cat(waves, dim=1)[None], config)
+    running = RunningLevel(config)
+    pieces = [running.follow(piece) for piece in image.split(7, dim=-1)]
+    whole = RunningLevel(config).follow(image)
+    torch.testing.assert_close(torch.cat(pieces, dim=-1), whole)
+    return whole.flatten().numpy() ** (1 / config.exponent)
+
+
+def noise(seconds: float, rms: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return rms * torch.randn(2, round(44_100 * seconds / 128) * 128, generator=generator)
+
+
+def test_the_running_level_of_steady_noise_is_its_root_mean_square():
+    assert levels([noise(3, 0.1)])[20:] == pytest.approx(0.1, rel=0.05)
+
+
+def test_the_running_level_follows_an_onset_at_once_and_a_fall_as_slowly_as_asked():
+    loud = levels([noise(2, 0.01), noise(1, 0.1)])
+    onset = len(noise(2, 0)[0]) // 128
+    assert loud[onset + 3 :].min() > 0.07
+    quiet = levels([noise(2, 0.1), noise(6, 0.01)])
+    # Powers 1 and 0.01, weighted by themselves and by age, are equal after ln(1e4) times 0.5 s.
+    equal = onset + round(0.5 * np.log(1e4) * 44_100 / 128)
+    assert quiet[equal] == pytest.approx(0.01 * 2**0.5, rel=0.1)
+    assert quiet[-1] == pytest.approx(0.01, rel=0.1)
+
+
+def test_a_pause_leaves_the_running_level_and_a_long_one_forgets_it():
+    pause = levels([noise(2, 0.1), torch.zeros(2, 128 * 345)])  # 1 s
+    assert pause[-1] == pytest.approx(0.1, rel=0.05)
+    assert levels([noise(2, 0.1), torch.zeros(2, 128 * 345 * 30)])[-1] == pytest.approx(QUIET)
+    assert levels([torch.zeros(2, 1280)]).tolist() == pytest.approx([QUIET] * 10)
+
+
+def test_without_seconds_the_level_is_left_as_it_is():
+    assert levels([noise(1, 0.1)], seconds=0.0).tolist() == [1] * 345
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1024), (1, 2, 1000), (1, 3, 2048)])
 def test_waveforms_of_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="multiple of 1024"):
@@ -152,6 +204,8 @@ def test_waveforms_of_other_shapes_are_refused(shape):
         ({"bins": 0}, "got 0"),
         ({"exponent": 0.0}, r"\(0, 1\], got 0.0"),
         ({"exponent": 1.5}, "got 1.5"),
+        ({"level_seconds": -1.0}, "level_seconds must be 0 or above, got -1.0"),
+        ({"level_seconds": 1.0, "peak_normalise": True}, "by its peak or by its running level"),
     ],
 )
 def test_impossible_sizes_are_refused(values, reason):

@@ -313,6 +313,17 @@ def test_a_denoiser_that_looks_ahead_is_asked_for_what_it_has_heard():
     assert not target[..., :2].any()
 
 
+def test_a_denoiser_that_follows_the_level_learns_the_same_at_any_level():
+    spectrum = dataclasses.replace(TINY.spectrum, level_seconds=0.05)
+    one, part = objective(dataclasses.replace(TINY, spectrum=spectrum)), batch(0)
+    condition, target = one.images(part.mixture, part.vocals)
+    louder = one.images(part.mixture * 8, part.vocals * 8)
+    torch.testing.assert_close(louder, (condition, target), rtol=1e-3, atol=1e-3)
+    as_it_came = objective().images(part.mixture, part.vocals)
+    # The share of the vocals in the mixture stays what it was in every frame.
+    torch.testing.assert_close(target * as_it_came[0], as_it_came[1] * condition, rtol=1e-3, atol=1e-3)
+
+
 def test_it_learns_one_batch_by_heart():
     config = TrainConfig(batch_size=2, learning_rate=0.02, warmup_steps=5, steps=60)
     trainer = Trainer(TINY, config)

@@ -76,6 +76,7 @@ HARDSHIPS: dict[str, Hardship] = {
     "loud drums (+9 dB)": lambda v, a: (v, with_loud_drums(a)),
     "distorted music": lambda v, a: (v, distorted(a)),
     "everything at -30 dB": lambda v, a: (v * db(-30), a * db(-30)),
+    "everything at +10 dB": lambda v, a: (v * db(10), a * db(10)),  # as loud as much music is mastered
     "no voice": lambda v, a: (np.zeros_like(v), a),
 }
 

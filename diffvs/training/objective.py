@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from diffvs.edm import Denoiser, draw_sigmas, heun, karras_sigmas
 from diffvs.sampling import start_sigma
-from diffvs.spectrum import analyse, level
+from diffvs.spectrum import RunningLevel, analyse, level
 from diffvs.training.losses import Losses, training_loss
 
 SamplerGradient = Literal["all", "last", "one"]
@@ -66,7 +66,9 @@ class Objective(nn.Module):
         spectrum = self.denoiser.config.spectrum
         loudness = level(mixture, spectrum)
         # A denoiser that looks ahead answers late: frame t of its answer belongs to frame t - lookahead.
-        return analyse(mixture / loudness, spectrum), self.late(analyse(vocals / loudness, spectrum))
+        condition, target = (analyse(each / loudness, spectrum) for each in (mixture, vocals))
+        level_so_far = RunningLevel(spectrum).follow(condition)
+        return condition / level_so_far, self.late(target / level_so_far)
 
     def noisy(self, target: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
         """The target at its noise level; at sigma_max noise alone (at the temperature), as samplers start.

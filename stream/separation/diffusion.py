@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stream.separation.level import RunningLevel
 from stream.separation.model import Image
 from stream.separation.sampled import SampledSeparator
 from stream.separation.sampler import frame_noise, heun
@@ -26,6 +27,7 @@ class DiffusionSeparator(SampledSeparator):
     def prepare(self, max_hops: int) -> None:
         spec, frames = self._spec, min(max_hops, MAX_FRAMES)
         self._mixture_spectra, self._vocals_spectra = make_spectra(spec, frames), make_spectra(spec, frames)
+        self._level = RunningLevel(spec) if spec.level_seconds else None
         self._noise = np.empty(4 * spec.bins * frames, np.float32)
         self._vocals = np.empty((max_hops * spec.hop_length, spec.channels), np.float32)
         self.model.prepare(range(1, frames + 1), self._schedules.levels)
@@ -41,6 +43,8 @@ class DiffusionSeparator(SampledSeparator):
     def reset(self) -> None:
         self._analysis.reset()
         self._synthesis.reset()
+        if self._level:
+            self._level.reset()
         self.model.reset()
         self._follow()
         # Frames in the state of each evaluation; silence is a past like any other.
@@ -56,8 +60,12 @@ class DiffusionSeparator(SampledSeparator):
             self._anytime.begin(frames)
         heard, separated = self._mixture_spectra[:frames], self._vocals_spectra[:frames]
         self._analysis.process(mixture, heard)
+        if self._level:
+            self._level.divide(heard)
         compress(heard, self._spec, self.model.mixture(frames))
         expand(self._estimate(frames), self._spec, separated)
+        if self._level:
+            self._level.restore(separated)
         self._synthesis.process(separated, vocals)
         if self._anytime:
             self._anytime.end(self._done)

@@ -15,7 +15,7 @@ from typing import Any
 
 from stream.separation.separator import ModelError
 
-SCHEMA = 2  # raised when a reader of the old number would misunderstand the new
+SCHEMA = 3  # raised when a reader of the old number would misunderstand the new
 METADATA_KEY = "diffvs.spec"
 KINDS = ("causal", "window")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -42,7 +42,7 @@ class ModelSpec:
     noise_seed: int
     context_frames: int  # past frames that can reach an output frame of a causal model
     states: StateShapes  # without the batch axis; empty for a window model
-    temperature: float = 1.0  # of the noise that the sampler starts from; schema 1 knew no other
+    temperature: float = 1.0  # of the noise that the sampler starts from; new in schema 2
     schema: int = SCHEMA
     kind: str = "causal"
     precision: str = "fp32"
@@ -52,6 +52,7 @@ class ModelSpec:
     window_frames: int = 0  # that a window model sees at once; 0 for a causal one
     stride_frames: int = 1  # by which its window moves from run to run
     peak_normalise: bool = False  # divide the window by its peak first
+    level_seconds: float = 0.0  # divide each frame by the level of so much of the past; new in schema 3
     macs_per_frame: int = 0  # multiplications with addition, of one evaluation; 0 where nobody counted
     licence: str = ""
     attribution: str = ""
@@ -145,6 +146,8 @@ class ModelSpec:
                 "above what is used",
             ),
             ("peak_normalise", self.kind == "window" or not self.peak_normalise, "false for a causal model"),
+            ("level_seconds", self.level_seconds >= 0, "at least 0"),
+            ("level_seconds", self.kind == "causal" or not self.level_seconds, "0 for a window model"),
             ("context_frames", self.context_frames >= 0, "at least 0"),
             ("temperature", self.temperature >= 0, "at least 0"),
             ("noise_seed", 0 <= self.noise_seed < 2**64, "an unsigned 64-bit number"),
