@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ from diffvs.evaluation import report
 from diffvs.training.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES, read_rows
 
 BEGIN, END = "<!-- runs: begin -->", "<!-- runs: end -->"
-POINTS = 400  # of a curve: more than the picture has pixels for
+POINTS = 60  # of a curve: more of them would show the luck of batches
 Series = npt.NDArray[np.float64]
 HEADINGS = (
     "run",
@@ -135,8 +136,8 @@ def picture(histories: Sequence[History]) -> Figure:
     """Loss and SDR of the vocals against the hours heard."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for number, history in enumerate(histories):
-        colour = f"C{number}"
+    colours = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, len(histories)))
+    for history, colour in zip(histories, colours, strict=True):
         left.plot(*smooth(history.loss).T, color=colour, label=history.name, linewidth=1)
         for steps, points in sorted(history.scores.items()):
             label = f"{history.name}, {steps} step{'s' if steps > 1 else ''}"
