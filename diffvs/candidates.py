@@ -61,7 +61,7 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
     # Each scale gives vocals the standard deviation that they have in the preset.
     stronger, weaker = (
         replace(live, spectrum=replace(live.spectrum, exponent=exponent, scale=scale))
-        for exponent, scale in ((1 / 3, 4.2), (2 / 3, 9.6))
+        for exponent, scale in ((1 / 3, 1.7), (2 / 3, 1.6))
     )
     models = {
         "live": ("the preset as it is", live),
