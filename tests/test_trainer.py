@@ -11,6 +11,7 @@ from train_rig import TINY, batch, broken
 from diffvs import checkpoint
 from diffvs.config import PRESETS
 from diffvs.sampling import StreamingSampler, default_sigmas, frame_noise
+from diffvs.spectrum import RunningLevel, analyse
 from diffvs.training.objective import Objective
 from diffvs.training.processes import Processes
 from diffvs.training.state import STATE, SaveError
@@ -317,6 +318,8 @@ def test_a_denoiser_that_follows_the_level_learns_the_same_at_any_level():
     spectrum = dataclasses.replace(TINY.spectrum, level_seconds=0.05)
     one, part = objective(dataclasses.replace(TINY, spectrum=spectrum)), batch(0)
     condition, target = one.images(part.mixture, part.vocals)
+    heard = analyse(part.mixture, spectrum)
+    assert_same(condition, heard / RunningLevel(spectrum).follow(heard))  # the mixture's level, as in use
     louder = one.images(part.mixture * 8, part.vocals * 8)
     torch.testing.assert_close(louder, (condition, target), rtol=1e-3, atol=1e-3)
     as_it_came = objective().images(part.mixture, part.vocals)
