@@ -158,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rho", type=float, metavar="RHO", help="bend of the noise levels (default: the model's)")
     add(
         "--temperature", type=float, metavar="T",
-        help="of the noise that it starts from: 1 as in training, 0 without (default: the model's)",
+        help="of the noise that it starts from: 1 as strong as sigma_max says, 0 none (default: the model's)",
     )  # fmt: skip
     add(
         "--batch-size", type=counting_number, default=4, metavar="N",

@@ -56,7 +56,7 @@ def test_fields_of_later_versions_are_passed_over() -> None:
     assert ModelSpec.from_json(changed(colour="blue")) == SPEC
 
 
-def test_the_first_schema_knew_the_noise_of_training_only() -> None:
+def test_the_first_schema_knew_no_temperature_but_1() -> None:
     assert ModelSpec.from_json(changed(schema=1, temperature=None)).temperature == 1
 
 

@@ -71,7 +71,7 @@ class Objective(nn.Module):
         return condition / level_so_far, self.late(target / level_so_far)
 
     def noisy(self, target: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-        """The target at its noise level; at sigma_max noise alone (at the temperature), as samplers start.
+        """The target at its noise level; at sigma_max what samplers start from, noise alone.
 
         A trace of the target there, though 20 dB below the noise, is found by a network that sees thousands
         of bins. It then waits for that trace, and answers too quietly where a sampler cannot give it.

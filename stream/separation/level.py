@@ -1,5 +1,4 @@
-"""The running level that a model divides its mixture by; `diffvs.spectrum` says the same in torch, and a test
-compares them.
+"""The running level that a model divides its mixture by; `diffvs.spectrum` has it in torch (a test compares).
 
 A frame counts by its own power and by its age. So an onset is followed at once, a fall slowly, and a pause
 changes nothing until it is long.
@@ -13,9 +12,8 @@ from collections import deque
 import numpy as np
 
 from stream.separation.spec import ModelSpec
-from stream.separation.spectrum import Spectra
+from stream.separation.spectrum import QUIET, Spectra
 
-QUIET = 1e-3  # level that is as good as silence: -60 dBFS
 FORGOTTEN = 1e-12  # sum of power that says nothing any more about the level of what comes next
 
 

@@ -15,6 +15,7 @@ from stream.separation.separator import sqrt_hann
 from stream.separation.spec import ModelSpec
 
 TINY = 1e-8  # keeps |X| ** negative finite
+QUIET = 1e-3  # peak or level of a mixture that is as good as silent: -60 dBFS
 
 Spectra = NDArray[np.complex64]  # (frames, channels, n_bins)
 

@@ -15,9 +15,7 @@ from stream.separation.model import Image
 from stream.separation.sampled import SampledSeparator
 from stream.separation.sampler import frame_noise, heun
 from stream.separation.separator import Audio
-from stream.separation.spectrum import compress, expand, make_spectra
-
-QUIET = 1e-3  # as in diffvs.spectrum: peak of a mixture that is as good as silent
+from stream.separation.spectrum import QUIET, compress, expand, make_spectra
 
 
 class WindowSeparator(SampledSeparator):
