@@ -168,9 +168,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--write", type=Path, metavar="FILE.md", help="put the table between this file's markers"
     )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="default: beside FILE.md, as PNG")
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(words)
     image = options.picture or (options.write or Path("curves")).with_suffix(".png")
-    command = f"python -m diffvs.curves {shlex.join(run.name for run in options.runs)}"
+    command = f"python -m diffvs.curves {shlex.join(words)}"
     try:
         histories = [read_history(run) for run in options.runs]
         block = markdown(histories, command, image.name)

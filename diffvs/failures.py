@@ -6,21 +6,22 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 
 from diffvs import checkpoint
-from diffvs.data.audio import SAMPLE_RATE, Audio
+from diffvs.data.audio import SAMPLE_RATE, Audio, audio_files, read_audio
 from diffvs.device import positive_number
 from diffvs.edm import Denoiser, karras_sigmas
 from diffvs.evaluation import report, spectrogram
-from diffvs.evaluation.hardships import HARDSHIPS
+from diffvs.evaluation.hardships import HARDSHIPS, Hardship, spoken
 from diffvs.evaluation.metrics import score
 from diffvs.evaluation.songs import open_songs
 from diffvs.machine import provenance
@@ -53,12 +54,18 @@ class Finding(NamedTuple):
         return self.name, *shown, f"{self.leak_db:.1f}" if without_voice else "–"
 
 
-def find(denoiser: Denoiser, vocals: Audio, accompaniment: Audio, console: Console) -> list[Finding]:
+def find(
+    denoiser: Denoiser,
+    vocals: Audio,
+    accompaniment: Audio,
+    hardships: Mapping[str, Hardship],
+    console: Console,
+) -> list[Finding]:
     """Every hardship through the model's own sampler."""
     edm = denoiser.config.edm
     sigmas = karras_sigmas(edm.steps, edm.sigma_min, edm.sigma_max, edm.rho)
     found = []
-    for name, change in track(HARDSHIPS.items(), "songs", console=console, transient=True):
+    for name, change in track(hardships.items(), "songs", console=console, transient=True):
         voice, music = change(vocals, accompaniment)
         mixture = torch.from_numpy(voice + music)
         estimate, reference = separate(denoiser, mixture, sigmas), torch.from_numpy(voice)
@@ -71,6 +78,21 @@ def find(denoiser: Denoiser, vocals: Audio, accompaniment: Audio, console: Conso
             )
         )  # fmt: skip
     return found
+
+
+def read_speech(path: Path, seconds: float) -> Audio:
+    """The first `seconds` (2, samples) of a file, or of all audio files under a folder one after another.
+
+    Raises ValueError where there is none, and for a file that cannot be used.
+    """
+    pieces: list[Audio] = []
+    for file in audio_files(path) if path.is_dir() else [path]:
+        pieces.append(read_audio(file)[0])
+        if sum(map(len, pieces)) >= seconds * SAMPLE_RATE:
+            break
+    if not pieces:
+        raise ValueError(f"{path} holds no audio file; recorded speech is needed")
+    return np.concatenate(pieces)[: round(seconds * SAMPLE_RATE)].T
 
 
 def picture(findings: Sequence[Finding]) -> Figure:
@@ -114,8 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if page:
             report.replace_block(page, "", BEGIN, END)  # before minutes are spent
         denoiser, _ = checkpoint.load(options.checkpoint)
+        hardships = dict(HARDSHIPS)
+        if options.speech:
+            hardships["speech"] = spoken(read_speech(options.speech, options.seconds))
         song = next(open_songs(options.data, (0.0,), options.seconds))
-        findings = find(denoiser, song.vocals, song.accompaniment, console)
+        findings = find(denoiser, song.vocals, song.accompaniment, hardships, console)
         facts = provenance(torch.device("cpu"))
         rule = ["---"] + ["---:"] * (len(HEADINGS) - 1)
         rows = [HEADINGS, rule, *(finding.cells() for finding in findings)]
@@ -144,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that diffvs.train saved")
     add("--data", type=Path, required=True, metavar="FOLDER", help="a cache, or a folder of songs; its first")
     add("--seconds", type=positive_number, default=40.0, metavar="S", help="of its middle (default: 40)")
+    add("--speech", type=Path, metavar="PATH", help="recorded speech, a file or folder: one more hardship")
     add("--write", type=Path, metavar="FILE.md", help="put the table between this page's failure markers")
     return parser
 

@@ -30,6 +30,11 @@ def frame_noise(first: int, frames: int, bins: int, seed: int = NOISE_SEED) -> T
     return torch.from_numpy(noise.transpose(1, 2, 0)[None].copy())
 
 
+def start_image(first: int, frames: int, bins: int, deviation: float) -> Tensor:
+    """What samplers start from, (1, 4, bins, frames): noise of this standard deviation, or zeros."""
+    return frame_noise(first, frames, bins) * deviation if deviation else torch.zeros(1, 4, bins, frames)
+
+
 class StreamingSampler:
     """Images of consecutive frames in, vocals images out; the past of every evaluation is kept in between.
 
@@ -55,7 +60,7 @@ class StreamingSampler:
     def process(self, mixture: Tensor) -> Tensor:
         """Mixture image (1, 4, bins, t) -> vocals image of the same shape, `lookahead_frames` late."""
         frames = mixture.shape[-1]
-        noise = frame_noise(self.frame, frames, mixture.shape[2]).to(mixture.device)
+        start = start_image(self.frame, frames, mixture.shape[2], self.start_sigma).to(mixture.device)
         levels = torch.cat([self.unanswered, self.level.follow(mixture)], dim=-1)
         mixture = mixture / levels[..., -frames:]
         next_states: list[list[Tensor]] = []
@@ -66,7 +71,7 @@ class StreamingSampler:
             next_states.append(context.next)
             return estimate
 
-        vocals = heun(denoise, noise * self.start_sigma, self.sigmas)
+        vocals = heun(denoise, start, self.sigmas)
         self.states, self.unanswered = next_states, levels[..., frames:]
         self.frame += frames
         return vocals * levels[..., :frames]
@@ -164,9 +169,9 @@ def _separate_batch(
     spectrum = denoiser.config.spectrum
     loudness = level(mixtures, spectrum)
     image = analyse(mixtures / loudness, spectrum)
-    noise = torch.cat([frame_noise(first, image.shape[-1], image.shape[2]) for first in first_frames])
-    start = noise.to(image.device) * start_sigma(denoiser, sigmas, temperature)
-    vocals = heun(lambda x, sigma: denoiser(x, sigma, image), start, sigmas)
+    deviation = start_sigma(denoiser, sigmas, temperature)
+    starts = [start_image(first, image.shape[-1], image.shape[2], deviation) for first in first_frames]
+    vocals = heun(lambda x, sigma: denoiser(x, sigma, image), torch.cat(starts).to(image.device), sigmas)
     return synthesise(vocals, spectrum) * loudness
 
 

@@ -68,7 +68,8 @@ def test_it_writes_between_the_markers_and_a_picture_beside(run, tmp_path, capsy
     page.write_text(PAGE)
     assert curves.main([str(run), "--write", str(page)]) == 0
     text = page.read_text()
-    assert text.startswith("before\n<!-- runs: begin -->\n\nWritten by `python -m diffvs.curves first`")
+    command = f"python -m diffvs.curves {run} --write {page}"
+    assert text.startswith(f"before\n<!-- runs: begin -->\n\nWritten by `{command}`")
     assert text.endswith("![Loss and SDR](page.png)\n\n<!-- runs: end -->\nafter\n")
     assert "old" not in text
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")

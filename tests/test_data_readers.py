@@ -1,6 +1,7 @@
 """Each layout is found as it lies on disk; held-out splits are refused; wrong folders are named."""
 
 import json
+from functools import partial
 
 import pytest
 from data_files import make_eif, make_moises, make_musdb, write
@@ -14,7 +15,7 @@ from diffvs.data.readers import (
     read_folder,
     read_moises,
     read_musdb,
-    read_notes,
+    read_pieces,
 )
 
 
@@ -87,14 +88,27 @@ def test_folder_takes_bandwidths_from_its_manifest(tmp_path):
 def test_notes_are_joined_per_folder_and_estimates_give_only_vocals(tmp_path):
     for name in ("x/a.wav", "x/b.wav", "y/c.wav"):
         write(tmp_path / "notes" / name, seconds=0.2)
-    notes = read_notes(tmp_path / "notes")
+    notes = read_pieces(tmp_path / "notes", "notes")
     assert [(found.song, len(found.stems[0].paths)) for found in notes] == [("x", 2), ("y", 1)]
+    assert {found.stems[0].bandwidth_hz for found in notes} == {22_050}
     for name in ("song.v.flac", "song.a.flac"):
         write(tmp_path / "estimated" / name, seconds=0.2)
     assert [found.song for found in read_estimated(tmp_path / "estimated")] == ["song.v.flac"]
 
 
-@pytest.mark.parametrize("reader", [read_eif, read_musdb, read_moises, read_notes])
+def test_speech_in_folders_of_equal_names_is_told_apart_and_band_limited(tmp_path):
+    for name in ("game/city/cs/a.wav", "game/city/cs/b.wav", "game/ufo/cs/a.wav"):
+        write(tmp_path / name, seconds=0.2)
+    found = find_recordings([f"speech={tmp_path}"])
+    assert {(one.song, len(one.stems[0].paths)) for one in found} == {("game/city/cs", 2), ("game/ufo/cs", 1)}
+    assert {(one.kind, one.stems[0].role, one.stems[0].bandwidth_hz) for one in found} == {
+        ("speech", "vocals", 10_500)
+    }
+    (alone,) = find_recordings([f"speech={tmp_path / 'game/ufo/cs'}"])
+    assert alone.song == "cs"
+
+
+@pytest.mark.parametrize("reader", [read_eif, read_musdb, read_moises, partial(read_pieces, kind="notes")])
 def test_a_folder_that_is_something_else_is_named(reader, tmp_path):
     with pytest.raises(DataSetError, match=str(tmp_path.name)):
         reader(tmp_path)

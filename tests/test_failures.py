@@ -12,7 +12,7 @@ from diffvs import checkpoint, failures
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.augment import rms
 from diffvs.edm import Denoiser
-from diffvs.evaluation.hardships import HARDSHIPS, transposed, with_loud_drums
+from diffvs.evaluation.hardships import HARDSHIPS, spoken, transposed, with_loud_drums
 
 SECONDS = 2
 
@@ -53,6 +53,33 @@ def test_loud_drums_raise_clicks_and_leave_tones(stems):
     assert rms(louder[:, between]) == pytest.approx(rms(stems[1][:, between]), rel=0.2)
 
 
+def test_speech_takes_the_place_of_the_voice_and_its_level(stems):
+    speech = np.random.default_rng(0).standard_normal((2, SAMPLE_RATE)).astype(np.float32)
+    vocals, accompaniment = spoken(speech)(*stems)
+    assert vocals.shape == stems[0].shape
+    assert rms(vocals) == pytest.approx(rms(stems[0]), rel=1e-5)
+    gain = vocals[0, 0] / speech[0, 0]
+    assert vocals == pytest.approx(gain * np.tile(speech, 2), rel=1e-4)  # 1 s of it, twice
+    assert np.array_equal(accompaniment, stems[1])
+
+
+def test_speech_is_read_from_files_one_after_another_until_it_suffices(tmp_path):
+    for number, level in enumerate((0.1, 0.2)):
+        mono = np.full(SAMPLE_RATE, level, np.float32)
+        soundfile.write(tmp_path / f"{number}.wav", mono, SAMPLE_RATE, subtype="FLOAT")
+    (tmp_path / "2.wav").write_text("no audio, and not reached")
+    speech = failures.read_speech(tmp_path, 1.5)
+    assert speech.shape == (2, 3 * SAMPLE_RATE // 2)
+    assert speech[:, 0] == pytest.approx(0.1)
+    assert speech[:, -1] == pytest.approx(0.2)
+    assert failures.read_speech(tmp_path / "1.wav", 9).shape == (2, SAMPLE_RATE)
+    with pytest.raises(ValueError, match=r"2\.wav cannot be decoded"):
+        failures.read_speech(tmp_path, 9)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no audio file"):
+        failures.read_speech(tmp_path / "empty", 9)
+
+
 def test_a_page_gets_the_table_and_the_picture(stems, tmp_path, monkeypatch):
     chosen = {name: HARDSHIPS[name] for name in ("as it is", "quiet voice (-8 dB)", "no voice")}
     monkeypatch.setattr(failures, "HARDSHIPS", chosen)
@@ -63,13 +90,16 @@ def test_a_page_gets_the_table_and_the_picture(stems, tmp_path, monkeypatch):
         soundfile.write(tmp_path / "song" / f"{name}.wav", samples.T, SAMPLE_RATE, subtype="FLOAT")
     page = tmp_path / "page.md"
     page.write_text(f"before {failures.BEGIN} old {failures.END} after")
-    command = [str(tmp_path / "model"), "--data", str(tmp_path / "song"), "--write", str(page)]
+    song = tmp_path / "song"
+    command = [str(tmp_path / "model"), "--data", str(song), "--speech", str(song / "vocals.wav")]
+    command += ["--write", str(page)]
     assert failures.main(command) == 0
     text = page.read_text()
     rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| ")}
     # An untrained network puts out next to nothing: 0 dB of SDR, and no leak.
     assert float(rows["| as it is"].split(" | ")[2]) == pytest.approx(0, abs=0.5)
     assert float(rows["| no voice"].split(" | ")[5].rstrip(" |")) < -20
+    assert rows["| speech"].split(" | ")[1:] == rows["| as it is"].split(" | ")[1:]  # the song's own voice
     assert "old" not in text
     assert (tmp_path / "page-failures.png").read_bytes().startswith(b"\x89PNG")
 

@@ -34,11 +34,13 @@ def entry_of(recording: Recording, stem: Stem) -> Entry:
 
 def decode_stem(stem: Stem) -> tuple[Audio, list[str]]:
     """The summed (or joined) files of a stem as (samples, 2), and notices. Raises AudioError."""
-    parts, notices = [], []
+    parts: list[Audio] = []
+    notices: list[str] = []
     for path in stem.paths:
         samples, said = read_audio(path)
         parts.append(samples)
-        notices += said
+        if not stem.joined or not notices:  # of hundreds of pieces the first speaks for all
+            notices += said
     if stem.joined:
         gap = np.zeros((NOTE_GAP, 2), dtype=np.float32)
         return np.concatenate([piece for part in parts for piece in (part, gap)]), notices

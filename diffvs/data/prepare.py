@@ -27,14 +27,15 @@ from diffvs.data.readers import (
     read_folder,
     read_moises,
     read_musdb,
-    read_notes,
+    read_pieces,
 )
 from diffvs.data.variants import add_variant
 from diffvs.data.workers import in_workers
 
 READERS: dict[str, Callable[[Path], list[Recording]]] = {
     "eif": read_eif,
-    "notes": read_notes,
+    "notes": partial(read_pieces, kind="notes"),
+    "speech": partial(read_pieces, kind="speech"),
     "estimated": read_estimated,
     "synth": partial(read_folder, role="vocals", kind="synth"),
     "chant": partial(read_folder, role="vocals", kind="chant"),

@@ -25,7 +25,7 @@ EIF_STEMS: dict[str, Role] = {
 }
 EIF_VALIDATION = "6_Caesium"
 # Upper limit of what was sung, measured; above it codec and synthesiser leave nothing or noise.
-BANDWIDTH_HZ = {"1_Hydrogen": 12_000.0, "synth": 12_000.0, "estimated": 11_000.0}
+BANDWIDTH_HZ = {"1_Hydrogen": 12_000.0, "synth": 12_000.0, "estimated": 11_000.0, "speech": 10_500.0}
 
 
 class DataSetError(ValueError):
@@ -167,17 +167,22 @@ def _bandwidths(manifest: Path) -> dict[str, float]:
         raise DataSetError(f"{manifest} needs a column file and numbers in bandwidth_hz: {error}") from error
 
 
-def read_notes(folder: Path) -> list[Recording]:
-    """Single notes are too short to crop: each subfolder is one recording, its files one after another."""
+def read_pieces(folder: Path, kind: str) -> list[Recording]:
+    """Voices in pieces too short to crop: each subfolder is one recording, its files one after another."""
     groups: dict[Path, list[Path]] = {}
-    for path in audio_files(_folder(folder, "a folder of sung notes")):
+    for path in audio_files(_folder(folder, f"a folder of {kind}")):
         groups.setdefault(path.parent, []).append(path)
     if not groups:
         raise DataSetError(f"{folder} holds no audio file")
+    limit = BANDWIDTH_HZ.get(kind, FULL_BAND)
     return [
-        Recording("notes", parent.name, (Stem("notes", "vocals", tuple(paths), joined=True),))
+        Recording(kind, _below(folder, parent), (Stem(kind, "vocals", tuple(paths), limit, joined=True),))
         for parent, paths in sorted(groups.items())
     ]
+
+
+def _below(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix() if path != folder else folder.name
 
 
 def read_estimated(folder: Path) -> list[Recording]:

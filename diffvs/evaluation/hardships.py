@@ -65,6 +65,11 @@ def distorted(accompaniment: Audio, drive_db: float = 24.0) -> Audio:
     return _as_loud(np.tanh(accompaniment * drive), accompaniment)
 
 
+def spoken(speech: Audio) -> Hardship:
+    """Someone who speaks instead of the singer, as loud; the recording is repeated where it is too short."""
+    return lambda v, a: (_as_loud(np.resize(speech.T, v.T.shape).T, v), a)
+
+
 HARDSHIPS: dict[str, Hardship] = {
     "as it is": lambda v, a: (v, a),
     "low voice (7 semitones down)": lambda v, a: (transposed(v, -7), a),
