@@ -28,7 +28,6 @@ RECIPE = Recipe(samples=SAMPLES)
 PLAIN = Recipe(
     samples=SAMPLES,
     real_share=0,
-    stem_gain_db=(0, 0),
     vocal_free_share=0,
     accompaniment_free_share=0,
     variant_share=0,
@@ -114,33 +113,6 @@ def test_a_true_multitrack_keeps_its_levels_but_for_the_raised_vocals(cache):
     assert level_db(example.vocals) == pytest.approx(np.mean(leader.levels_db[:-1]) + 8 - 20, abs=0.6)
     ratio = level_db(example.vocals) - level_db(example.accompaniment)
     assert ratio == pytest.approx(8, abs=0.1)  # both stems of the fixture are equally loud
-
-
-def test_the_accompaniment_of_a_true_multitrack_is_mixed_anew(tmp_path):
-    cache = Cache(tmp_path)
-    for stem, role, sides in (
-        ("lead", "vocals", (1, 1)),
-        ("drums", "accompaniment", (1, 0)),
-        ("music", "accompaniment", (0, 1)),
-    ):
-        samples = tone(1) * np.array(sides, np.float32)
-        cache.add("train", Entry("eif", f"song/{stem}", role, "song", stem, "song.wav"), samples)
-    recipe = changed(
-        real_share=1,
-        raise_vocals_db=(0, 0),
-        stem_gain_db=(-6, 6),
-        level_db=(-20, -20),
-        voice_weights=(("eif", 1.0),),
-        music_weights=(("eif", 1.0),),
-    )
-    maker = ExampleMaker(cache, recipe, 0)
-    made = [maker.make(index) for index in range(50)]
-    # Each stem of the accompaniment has a channel of its own, and all were equally loud.
-    gains = np.array([[level_db(e.accompaniment[c]) - level_db(e.vocals[c]) for c in (0, 1)] for e in made])
-    assert np.abs(gains).max() < 6.2
-    assert gains.min(axis=0).max() < -4
-    assert gains.max(axis=0).min() > 4
-    assert abs(np.corrcoef(gains.T)[0, 1]) < 0.5  # each for itself
 
 
 def test_polarity_and_channels(cache):

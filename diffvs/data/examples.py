@@ -32,10 +32,10 @@ class Recipe:
     voice_weights: tuple[tuple[str, float], ...] = (
         ("eif", 0.45),
         ("estimated", 0.15),
-        ("synth", 0.14),
+        ("synth", 0.20),
+        ("chant", 0.12),
+        ("notes", 0.08),
         ("speech", 0.12),
-        ("chant", 0.09),
-        ("notes", 0.06),
         ("musdb", 1.0),
         ("moises", 1.0),
         ("vocals", 1.0),
@@ -48,7 +48,6 @@ class Recipe:
         ("accompaniment", 1.0),
     )
     raise_vocals_db: tuple[float, float] = (0.0, 8.0)  # of true multitracks
-    stem_gain_db: tuple[float, float] = (-6.0, 6.0)  # of each stem of their accompaniment
     variant_share: float = 0.4  # processed copies, of the voices that have them
     second_voice: float = 0.15
     voice_db: tuple[float, float] = (-20.0, 4.0)  # mean and deviation of the RMS level
@@ -196,15 +195,14 @@ class ExampleMaker:
         return self._to_level(music, float(rng.normal(*recipe.music_db)))
 
     def _song(self, rng: Rng) -> tuple[Audio, Audio, float]:
-        """The same moment of all stems of a song, the vocals a little louder, the others mixed anew."""
+        """The same moment of all stems of a song at their own levels, but the vocals a little louder."""
         recipe = self.recipe
         leader, stems = self.library.song(rng)
         start, speed = self.library.start(rng, leader), self._speed(rng, recipe.music_speed)
         read = round(recipe.samples * speed)
         parts = {"vocals": np.zeros((2, read), np.float32), "accompaniment": np.zeros((2, read), np.float32)}
         for entry in stems:
-            gain = db(rng.uniform(*recipe.stem_gain_db)) if entry.role == "accompaniment" else np.float32(1)
-            parts[entry.role] += gain * self.library.cache.read("train", entry, start, read)
+            parts[entry.role] += self.library.cache.read("train", entry, start, read)
         louder = db(rng.uniform(*recipe.raise_vocals_db))
         limit = min(entry.bandwidth_hz for entry in stems if entry.role == "vocals")
         vocals = resample_to(parts["vocals"], recipe.samples) * louder
