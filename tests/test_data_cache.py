@@ -153,6 +153,16 @@ def test_a_second_build_decodes_only_what_is_missing(tmp_path, monkeypatch):
     assert decoded == ["Artist - Two"]
 
 
+def test_of_pieces_of_another_rate_the_first_speaks_for_all(tmp_path):
+    for number in range(3):
+        write(tmp_path / "speech" / f"{number}.wav", number, rate=22_050, seconds=0.5)
+    (speech,) = find_recordings([f"speech={tmp_path / 'speech'}"])
+    outcome = add_recording(tmp_path / "cache", speech)
+    assert (outcome.state, outcome.notices) == ("added", ["0.wav: resampled from 22050 to 44100 Hz"])
+    (entry,) = Cache(tmp_path / "cache").entries("train")
+    assert (entry.kind, entry.bandwidth_hz) == ("speech", 10_500)
+
+
 def test_stems_of_unequal_length_are_named_and_left_out(tmp_path):
     root = make_musdb(tmp_path / "musdb")
     write(root / "train" / "Artist - One" / "bass.wav", seconds=1.5)
