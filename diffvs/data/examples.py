@@ -27,7 +27,7 @@ class Recipe:
 
     samples: int = 131_072
     real_share: float = 0.2  # true multitracks, among the examples with vocals
-    vocal_free_share: float = 0.2
+    vocal_free_share: float = 0.25
     accompaniment_free_share: float = 0.05
     voice_weights: tuple[tuple[str, float], ...] = (
         ("eif", 0.45),
@@ -47,9 +47,11 @@ class Recipe:
         ("moises", 1.0),
         ("accompaniment", 1.0),
     )
-    raise_vocals_db: tuple[float, float] = (0.0, 8.0)  # of true multitracks
+    raise_vocals_db: tuple[float, float] = (0.0, 14.0)  # of true multitracks
     variant_share: float = 0.4  # processed copies, of the voices that have them
     second_voice: float = 0.15
+    more_drums: float = 0.15  # the drums of a song with stems over other music
+    second_music: float = 0.1
     voice_db: tuple[float, float] = (-20.0, 4.0)  # mean and deviation of the RMS level
     music_db: tuple[float, float] = (-20.0, 5.0)
     speed: tuple[float, float] = (0.84, 1.19)
@@ -180,11 +182,16 @@ class ExampleMaker:
         return samples * (db(level_db) / np.float32(level)) if level > 1e-5 else samples
 
     def _music(self, rng: Rng) -> Audio:
-        """Accompaniment (2, samples) at its level: one recording, or stems from several songs together."""
+        """Accompaniment (2, samples) at its level: one recording or more, or stems of several songs."""
         recipe = self.recipe
         music = np.zeros((2, recipe.samples), dtype=np.float32)
         before = TAIL if rng.random() < recipe.music_equaliser else 0
         stems = self.library.music(rng)
+        more = rng.random()
+        if more < recipe.more_drums:
+            stems = stems + self.library.drums(rng)
+        elif more < recipe.more_drums + recipe.second_music:
+            stems = stems + self.library.music(rng)
         for entry in stems:
             crop, _ = self._read(rng, entry, recipe.music_speed, before)
             if before:

@@ -50,6 +50,7 @@ class Library:
             _shares(self._voices, voice_weights),
             _shares(self._music, music_weights),
         )
+        self._drums = [entry for entry in recorded if entry.kind in STEMMED and entry.stem == "drums"]
         self.songs = self._find_songs(entries)
 
     @staticmethod
@@ -84,6 +85,10 @@ class Library:
             stems[entry.stem if entry.kind in STEMMED else ""].append(entry)
         chosen = [self._weighted(rng, group) for group in stems.values() if rng.random() < 0.8]
         return chosen or [self._weighted(rng, self._music[kind])]
+
+    def drums(self, rng: Rng) -> list[Entry]:
+        """The drums of one song; none where no data set has them apart."""
+        return [self._weighted(rng, self._drums)] if self._drums else []
 
     def song(self, rng: Rng) -> tuple[Entry, list[Entry]]:
         """A vocals stem and all stems of its song."""
