@@ -22,7 +22,8 @@ from diffvs.evaluation import report
 from diffvs.training.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES, read_rows
 
 BEGIN, END = "<!-- runs: begin -->", "<!-- runs: end -->"
-POINTS = 60  # of a curve: more of them would show the luck of batches
+POINTS = 20  # of a curve: more of them would show the luck of batches
+STYLES = {1: "-", 2: "--"}  # of numbers of steps; more are dotted
 Series = npt.NDArray[np.float64]
 HEADINGS = (
     "run",
@@ -134,21 +135,19 @@ def smooth(points: Series) -> Series:
 
 def picture(histories: Sequence[History]) -> Figure:
     """Loss and SDR of the vocals against the hours heard."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(12, max(4, 0.22 * len(histories))), layout="constrained")
     left, right = figure.subplots(1, 2)
     colours = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, len(histories)))
     for history, colour in zip(histories, colours, strict=True):
         left.plot(*smooth(history.loss).T, color=colour, label=history.name, linewidth=1)
         for steps, points in sorted(history.scores.items()):
-            label = f"{history.name}, {steps} step{'s' if steps > 1 else ''}"
-            style = {1: "-", 2: "--"}.get(steps, ":")
-            right.plot(points[:, 0], points[:, 1], style, color=colour, marker=".", label=label)
+            right.plot(points[:, 0], points[:, 1], STYLES.get(steps, ":"), color=colour, marker=".")
     left.set(xlabel="hours heard", ylabel="loss", yscale="log", title="training loss")
-    right.set(xlabel="hours heard", ylabel="dB", title="vocals SDR on the validation songs")
+    right.set(xlabel="hours heard", ylabel="dB (1 step solid, 2 dashed, more dotted)")
+    right.set_title("vocals SDR on the validation songs")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize="small")
+    figure.legend(loc="outside right center", fontsize="small")
     return figure
 
 

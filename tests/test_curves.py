@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,17 @@ def test_it_writes_between_the_markers_and_a_picture_beside(run, tmp_path, capsy
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
     assert curves.main([str(run), "--write", str(page)]) == 0
     assert page.read_text() == text  # nothing piles up
+
+
+def test_the_picture_names_each_run_once_beside_its_curves(run):
+    history = curves.read_history(run)
+    figure = curves.picture([history, replace(history, name="second")])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["first", "second"]
+    figure.draw_without_rendering()  # where things are is laid out only now
+    box = legend.get_window_extent()
+    assert not any(axes.get_window_extent().overlaps(box) for axes in figure.axes)
+    assert [len(axes.lines) for axes in figure.axes] == [2, 4]  # losses; one and two steps of each
 
 
 def test_logs_of_before_there_was_a_header_are_read(run):
