@@ -35,6 +35,7 @@ HEADINGS = (
     "MERT",
 )
 SDR = HEADINGS.index("SDR")
+BASELINE_STYLES = (":", "--", "-.", (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)))
 DIGITS = (2, 2, 2, 3, 1, 1)  # after the point, of each of Scores
 
 
@@ -188,7 +189,7 @@ def _curves(axes: Axes, rows: Sequence[Row], score: int) -> None:
     """Baselines as lines across; a curve for each model and schedule, from its one step on."""
     for number_, row in enumerate(row for row in rows if row.setting is None):
         if math.isfinite(row.scores[score]):
-            style = (":", "--", "-.")[number_ % 3]
+            style = BASELINE_STYLES[number_ % len(BASELINE_STYLES)]
             axes.axhline(row.scores[score], color="grey", linestyle=style, label=row.method)
     curves: dict[tuple[str, float, float, float, float], dict[int, Row]] = defaultdict(dict)
     own = [(row, row.setting) for row in rows if row.setting is not None]

@@ -73,8 +73,9 @@ def jack_server(name: str, *, synchronous: bool = True) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            for leftover in Path("/dev/shm").glob(f"jack_sem.*_{name}_*"):  # of clients that outlived it
-                leftover.unlink(missing_ok=True)
+            for pattern in (f"jack_sem.*_{name}_*", f"jack_{name}_*"):  # of clients that outlived it; its own
+                for leftover in Path("/dev/shm").glob(pattern):
+                    leftover.unlink(missing_ok=True)
 
 
 def _wait_until_usable(server: Server, log) -> None:
@@ -142,7 +143,10 @@ class Studio:
         self._rolling = False
         if freewheel:
             self._player.set_freewheel(False)
-        assert finished, f"{self._recorded_at} of {len(self._recorded)} samples came within {timeout_s} s"
+        assert finished, (
+            f"{self._recorded_at} of {len(self._recorded)} samples came within {timeout_s} s; "
+            f"{self._at} were played, {len(self._played)} of them sound"
+        )
         return self._recorded, self._record_start - self._play_start
 
     def _play(self, frames: int) -> None:
