@@ -19,6 +19,7 @@ import numpy as np
 SAMPLE_RATE = 44_100
 PERIOD = 256
 MICROPHONE, LOUDSPEAKER = "virtmic", "virtspk"
+PATIENCE_S, TRIES = 7.0, 10  # a synchronous server stands still for 5 s now and then
 
 
 def _die_with_parent() -> None:
@@ -73,7 +74,8 @@ def jack_server(name: str, *, synchronous: bool = True) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            for pattern in (f"jack_sem.*_{name}_*", f"jack_{name}_*"):  # of clients that outlived it; its own
+            # Semaphores of clients that outlived it, and its socket where it was killed.
+            for pattern in (f"jack_sem.*_{name}_*", f"jack_{name}_*"):
                 for leftover in Path("/dev/shm").glob(pattern):
                     leftover.unlink(missing_ok=True)
 
@@ -97,32 +99,45 @@ class Studio:
     """Plays an array into the device `virtmic` and records what reaches the device `virtspk`."""
 
     def __init__(self, server: Server, tail: int = 20_000):
-        import jack
-
-        self._jack = jack
-        self._tail = tail
-        self._player = jack.Client(MICROPHONE, servername=server.name, no_start_server=True)
-        self._recorder = jack.Client(LOUDSPEAKER, servername=server.name, no_start_server=True)
-        self._outputs = [self._player.outports.register(f"out_{i}", is_terminal=True) for i in (1, 2)]
-        self._inputs = [self._recorder.inports.register(f"in_{i}", is_terminal=True) for i in (1, 2)]
+        self._server_name, self._tail = server.name, tail
         self._played = np.zeros((0, 2), np.float32)
         self._at = 0
         self._play_start = self._record_start = None
         self._rolling = False
         self._done = threading.Event()
-        self._player.set_process_callback(self._play)
-        self._recorder.set_process_callback(self._record)
-        self._player.set_shutdown_callback(lambda *_: None)
-        self._recorder.set_shutdown_callback(lambda *_: None)
 
     def __enter__(self) -> Studio:
-        self._player.activate()
-        self._recorder.activate()
-        return self
+        # Clients of one process share a table of places at the server. One that gets a place which another
+        # client, of whatever process, leaves at that moment may wait for the other's turn for ever.
+        for _ in range(TRIES):
+            self._join()
+            if self._play_ran.wait(PATIENCE_S) and self._record_ran.wait(PATIENCE_S):
+                return self
+            self._leave()
+        raise RuntimeError(f"JACK gave the players no turn in {TRIES} tries")
 
     def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def _join(self) -> None:
+        import jack
+
+        self._player = jack.Client(MICROPHONE, servername=self._server_name, no_start_server=True)
+        self._recorder = jack.Client(LOUDSPEAKER, servername=self._server_name, no_start_server=True)
+        self._outputs = [self._player.outports.register(f"out_{i}", is_terminal=True) for i in (1, 2)]
+        self._inputs = [self._recorder.inports.register(f"in_{i}", is_terminal=True) for i in (1, 2)]
+        self._play_ran, self._record_ran = threading.Event(), threading.Event()
+        self._player.set_process_callback(self._play)
+        self._recorder.set_process_callback(self._record)
         for client in (self._player, self._recorder):
-            with contextlib.suppress(self._jack.JackError):
+            client.set_shutdown_callback(lambda *_: None)
+            client.activate()
+
+    def _leave(self) -> None:
+        import jack
+
+        for client in (self._player, self._recorder):
+            with contextlib.suppress(jack.JackError):
                 client.deactivate()
                 client.close()
 
@@ -150,6 +165,7 @@ class Studio:
         return self._recorded, self._record_start - self._play_start
 
     def _play(self, frames: int) -> None:
+        self._play_ran.set()
         chunk = self._played[self._at : self._at + frames] if self._rolling else self._played[:0]
         if self._rolling:
             if self._play_start is None:
@@ -161,6 +177,7 @@ class Studio:
             buffer[len(chunk) :] = 0
 
     def _record(self, frames: int) -> None:
+        self._record_ran.set()
         if not self._rolling:
             return
         if self._record_start is None:
