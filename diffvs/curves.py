@@ -135,7 +135,8 @@ def smooth(points: Series) -> Series:
 
 def picture(histories: Sequence[History]) -> Figure:
     """Loss and SDR of the vocals against the hours heard."""
-    figure = Figure(figsize=(12, max(4, 0.22 * len(histories))), layout="constrained")
+    height = max(4, 0.22 * len(histories))  # inches: the names of all runs stand in one column
+    figure = Figure(figsize=(12, height), layout="constrained")
     left, right = figure.subplots(1, 2)
     colours = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, len(histories)))
     for history, colour in zip(histories, colours, strict=True):

@@ -35,6 +35,7 @@ HEADINGS = (
     "MERT",
 )
 SDR = HEADINGS.index("SDR")
+# Of lines, as matplotlib names them, or an offset and lengths of dashes and gaps in points.
 BASELINE_STYLES = (":", "--", "-.", (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)))
 DIGITS = (2, 2, 2, 3, 1, 1)  # after the point, of each of Scores
 
