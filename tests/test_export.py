@@ -170,9 +170,15 @@ def test_the_product_refuses_a_broken_model_with_exit_code_2(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("provider", ["tensorrt", "gpu"])
-def test_a_provider_that_is_not_there_is_refused(provider: str) -> None:
-    with pytest.raises(ModelError, match=f"provider {provider}"):
+@pytest.mark.parametrize(
+    ("provider", "help"),
+    [
+        ("tensorrt", "install one that has it, or give --provider cpu"),
+        ("gpu", "choose auto, cpu, cuda, tensorrt"),
+    ],
+)
+def test_a_provider_that_is_not_there_is_refused(provider: str, help: str) -> None:
+    with pytest.raises(ModelError, match=f"provider {provider}.*{help}"):
         OnnxModel(tiny()[1], provider=provider)
 
 
@@ -204,10 +210,15 @@ def test_a_provider_that_is_listed_but_gives_way_to_the_cpu_is_refused(
 ) -> None:
     """As onnxruntime-gpu does without a GPU: it lists CUDA, and makes a session on the CPU without a word."""
     listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(stream.separation.model.ort, "get_available_providers", lambda: listed)
-    with pytest.raises(ModelError, match="provider cuda cannot be used here"):
+    severities: list[int] = []
+    ort = stream.separation.model.ort
+    monkeypatch.setattr(ort, "get_available_providers", lambda: listed)
+    monkeypatch.setattr(ort, "set_default_logger_severity", severities.append)
+    with pytest.raises(ModelError, match="provider cuda cannot be used here; what it lacks is said above"):
         OnnxModel(tiny()[1], provider="cuda")
+    assert severities == [2, 2]
     assert OnnxModel(tiny()[1], provider="auto").provider == "cpu"
+    assert severities[2:] == [4, 2, 4, 2]  # and nobody is alarmed by a GPU that was not asked for
 
 
 def test_live_and_without_steps_the_quality_follows_the_load(tmp_path: Path) -> None:

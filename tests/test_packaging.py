@@ -48,6 +48,7 @@ def test_each_build_of_onnx_runtime_is_in_one_extra_only(pyproject: dict[str, An
     extras = pyproject["project"]["optional-dependencies"]
     assert {extra for extra in extras if "onnxruntime" in names(extras[extra])} == {"cpu"}
     assert {extra for extra in extras if "onnxruntime-gpu" in names(extras[extra])} == {"gpu"}
+    assert Requirement(extras["gpu"][0]).extras == {"cuda", "cudnn"}  # NVIDIA's own libraries come along
     assert {"extra": "cpu"} in pyproject["tool"]["uv"]["conflicts"][0]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,19 +142,33 @@ def _open(path: Path, provider: str, threads: int) -> tuple[ort.InferenceSession
         raise ModelError(f"there is no model file {path}: give the path of an .onnx file")
     if provider != "auto" and provider not in PROVIDERS:
         raise ModelError(f"there is no provider {provider}: choose auto, {', '.join(PROVIDERS)}")
+    installed = ort.get_available_providers()
     for name in AUTO if provider == "auto" else (provider,):
-        if PROVIDERS[name] in ort.get_available_providers():
+        if PROVIDERS[name] in installed:
             if ON_DEVICE.get(name) == "cuda" and hasattr(ort, "preload_dlls"):
                 with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
                     ort.preload_dlls()  # CUDA and cuDNN as pip installs them
-            session = _session(path, PROVIDERS[name], threads)
+            with _explained_on_stderr(provider != "auto"):
+                session = _session(path, PROVIDERS[name], threads)
             # ONNX Runtime falls back to the CPU without an exception: only the session knows what it got.
             if session.get_providers()[0] == PROVIDERS[name]:
                 return session, name
-    raise ModelError(
-        f"the provider {provider} cannot be used here (this ONNX Runtime has "
-        f"{', '.join(_names(ort.get_available_providers()))}): install what it needs or give --provider cpu"
-    )
+    if PROVIDERS[provider] in installed:
+        reason = "what it lacks is said above by ONNX Runtime: install that"
+    else:
+        reason = f"this ONNX Runtime has {', '.join(_names(installed))}: install one that has it"
+    raise ModelError(f"the provider {provider} cannot be used here; {reason}, or give --provider cpu")
+
+
+@contextlib.contextmanager
+def _explained_on_stderr(wanted: bool) -> Iterator[None]:
+    """Whether ONNX Runtime says why a provider did not start, which it has no exception for."""
+    ort.set_default_logger_severity(2 if wanted else 4)  # from warnings on, its own default; nothing
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # "Falling back", which is refused afterwards
+            yield
+    finally:
+        ort.set_default_logger_severity(2)
 
 
 def _session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
