@@ -117,6 +117,19 @@ def test_a_true_multitrack_keeps_its_levels_but_for_the_raised_vocals(cache):
     assert ratio == pytest.approx(8, abs=0.1)  # both stems of the fixture are equally loud
 
 
+def test_vocals_that_another_separator_heard_are_raised_by_a_measure_of_their_own(tmp_path):
+    cache = make_cache(tmp_path)
+    for entry in cache.entries("train"):
+        if entry.kind == "musdb":
+            entry = dataclasses.replace(entry, kind="estimated", samples=0, levels_db=())
+            cache.add("train", entry, tone(3 if entry.role == "vocals" else 4))
+    recipe = changed(real_share=1, raise_vocals_db=(8, 8), raise_estimated_db=(-3, -3), level_db=(-20, -20))
+    maker = ExampleMaker(cache, recipe, 0)
+    examples = [maker.make(index) for index in range(20)]
+    ratios = {round(level_db(one.vocals) - level_db(one.accompaniment)) for one in examples}
+    assert ratios == {8, -3}
+
+
 def sounding(samples, hertz):
     """Whether a tone stands out of the noise."""
     phases = 2j * np.pi * hertz * np.arange(samples.shape[1]) / SAMPLE_RATE

@@ -85,15 +85,25 @@ def test_folder_takes_bandwidths_from_its_manifest(tmp_path):
         read_folder(tmp_path, "vocals", "chant")
 
 
-def test_notes_are_joined_per_folder_and_estimates_give_only_vocals(tmp_path):
+def test_notes_are_joined_per_folder(tmp_path):
     for name in ("x/a.wav", "x/b.wav", "y/c.wav"):
         write(tmp_path / "notes" / name, seconds=0.2)
     notes = read_pieces(tmp_path / "notes", "notes")
     assert [(found.song, len(found.stems[0].paths)) for found in notes] == [("x", 2), ("y", 1)]
     assert {found.stems[0].bandwidth_hz for found in notes} == {22_050}
-    for name in ("song.v.flac", "song.a.flac"):
-        write(tmp_path / "estimated" / name, seconds=0.2)
-    assert [found.song for found in read_estimated(tmp_path / "estimated")] == ["song.v.flac"]
+
+
+def test_estimates_are_songs_where_both_are_there_and_only_the_vocals_are_band_limited(tmp_path):
+    for name in ("both.v.flac", "both.a.flac", "voice.v.flac", "music.a.flac"):
+        write(tmp_path / name, seconds=0.2)
+    both, voice = read_estimated(tmp_path)
+    assert (both.song, voice.song) == ("both", "voice")
+    stems = [(stem.role, stem.paths[0].name, stem.bandwidth_hz) for stem in both.stems]
+    assert stems == [("vocals", "both.v.flac", 11_000), ("accompaniment", "both.a.flac", 22_050)]
+    assert [stem.role for stem in voice.stems] == ["vocals"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataSetError, match=r"holds no file named SONG\.v"):
+        read_estimated(tmp_path / "empty")
 
 
 def test_speech_in_folders_of_equal_names_is_told_apart_and_band_limited(tmp_path):

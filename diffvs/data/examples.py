@@ -26,7 +26,7 @@ class Recipe:
     """How examples are made. Shares are probabilities, levels dB; kinds that a cache lacks are left out."""
 
     samples: int = 131_072
-    real_share: float = 0.2  # true multitracks, among the examples with vocals
+    real_share: float = 0.35  # whole songs, among the examples with vocals
     vocal_free_share: float = 0.25
     accompaniment_free_share: float = 0.05
     voice_weights: tuple[tuple[str, float], ...] = (
@@ -48,6 +48,7 @@ class Recipe:
         ("accompaniment", 1.0),
     )
     raise_vocals_db: tuple[float, float] = (0.0, 14.0)  # of true multitracks
+    raise_estimated_db: tuple[float, float] = (-6.0, 3.0)  # of songs as another separator heard them
     variant_share: float = 0.4  # processed copies, of the voices that have them
     second_voice: float = 0.15
     more_drums: float = 0.15  # the drums of a song with stems over other music
@@ -210,7 +211,8 @@ class ExampleMaker:
         parts = {"vocals": np.zeros((2, read), np.float32), "accompaniment": np.zeros((2, read), np.float32)}
         for entry in stems:
             parts[entry.role] += self.library.cache.read("train", entry, start, read)
-        louder = db(rng.uniform(*recipe.raise_vocals_db))
+        estimated = leader.kind == "estimated"
+        louder = db(rng.uniform(*(recipe.raise_estimated_db if estimated else recipe.raise_vocals_db)))
         limit = min(entry.bandwidth_hz for entry in stems if entry.role == "vocals")
         vocals = resample_to(parts["vocals"], recipe.samples) * louder
         return vocals, resample_to(parts["accompaniment"], recipe.samples), min(FULL_BAND, limit * speed)

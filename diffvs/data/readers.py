@@ -186,9 +186,16 @@ def _below(folder: Path, path: Path) -> str:
 
 
 def read_estimated(folder: Path) -> list[Recording]:
-    """Vocals (*.v.*) that another separator estimated; its accompaniments leak voices and are left alone."""
-    return [
-        recording
-        for recording in read_folder(folder, "vocals", "estimated")
-        if recording.stems[0].stem.endswith(".v")
-    ]
+    """Songs as another separator heard them: SONG.v.* the vocals, SONG.a.*, if there, the accompaniment."""
+    files = {path.stem: path for path in audio_files(_folder(folder, "a folder of estimates (SONG.v.opus)"))}
+    songs = [name.removesuffix(".v") for name in files if name.endswith(".v")]
+    if not songs:
+        raise DataSetError(f"{folder} holds no file named SONG.v.*")
+    limit = BANDWIDTH_HZ["estimated"]
+    recordings = []
+    for song in sorted(songs):
+        stems = [Stem("vocals", "vocals", (files[f"{song}.v"],), limit)]
+        if f"{song}.a" in files:
+            stems.append(Stem("accompaniment", "accompaniment", (files[f"{song}.a"],)))
+        recordings.append(Recording("estimated", song, tuple(stems)))
+    return recordings
