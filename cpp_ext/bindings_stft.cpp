@@ -31,7 +31,7 @@ std::size_t hops_in(const Block& samples, const Spectra& spectra, const diffvs::
 
 std::vector<float> window_from(const Block& window) {
     if (window.ndim() != 1)
-        throw py::value_error("the window has shape " + shape_of(window) + "; it must be (n_fft,)");
+        throw py::value_error("the window has shape " + shape_of(window) + "; it must have one axis");
     return {window.data(), window.data() + window.size()};
 }
 
@@ -70,7 +70,10 @@ void bind_stft(py::module_& m) {
             "(k * hop_length, channels) float32 -> writes (k, channels, n_bins) complex64.");
     bind_stft_sizes<StftAnalysis>(analysis);
 
-    py::class_<StftSynthesis> synthesis(m, "StftSynthesis", "Inverse of StftAnalysis by overlap-add.");
+    py::class_<StftSynthesis> synthesis(
+        m, "StftSynthesis",
+        "Inverse of StftAnalysis by overlap-add of the end of each frame: as much as the synthesis window "
+        "has values.");
     synthesis
         .def(py::init([](std::size_t n_fft, std::size_t hop_length, std::size_t channels,
                          const Block& analysis_window, const Block& synthesis_window) {
@@ -90,7 +93,9 @@ void bind_stft(py::module_& m) {
                 stft.process(from, to, hops);
             },
             "spectra"_a.noconvert(), "samples"_a.noconvert(),
-            "(k, channels, n_bins) complex64 -> writes (k * hop_length, channels) float32, n_fft - "
-            "hop_length late.");
+            "(k, channels, n_bins) complex64 -> writes (k * hop_length, channels) float32, `latency` samples "
+            "late.")
+        .def_property_readonly("latency", &StftSynthesis::latency,
+                               "Samples: values of the synthesis window minus hop_length.");
     bind_stft_sizes<StftSynthesis>(synthesis);
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from diffvs.config import PRESETS, ModelConfig
+from diffvs.config import ModelConfig
+from diffvs.presets import PRESETS
 
 if TYPE_CHECKING:
     from diffvs.edm import Denoiser

@@ -24,12 +24,13 @@ import torch
 from torch import Tensor
 
 from diffvs import checkpoint
-from diffvs.config import PRESETS, CausalUNetConfig, ModelConfig
+from diffvs.config import CausalUNetConfig, ModelConfig
 from diffvs.curves import HEADINGS, History, read_history
 from diffvs.data.loader import Batch
 from diffvs.device import counting_number
 from diffvs.edm import Denoiser
 from diffvs.evaluation import report
+from diffvs.presets import PRESETS
 from diffvs.training.log import SCORES, read_rows
 from diffvs.training.trainer import TrainConfig, Trainer
 
@@ -48,8 +49,8 @@ STOP_S = 60.0  # patience with a training that was asked to save and stop
 
 
 def candidates() -> dict[str, tuple[str, ModelConfig]]:
-    """By name: what differs from the live preset, and the model."""
-    live = PRESETS["live"]
+    """By name: what differs from the preset live-scratch, and the model."""
+    live = PRESETS["live-scratch"]
     network = live.network
     assert isinstance(network, CausalUNetConfig)
 
@@ -64,7 +65,7 @@ def candidates() -> dict[str, tuple[str, ModelConfig]]:
         for exponent, scale in ((1 / 3, 1.7), (2 / 3, 1.6))
     )
     models = {
-        "live": ("the preset as it is", live),
+        "live-scratch": ("the preset as it is", live),
         "plain head": ("the head does not weigh the noisy image", with_network(noisy_gain=False)),
         "long context": (
             "dilations twice as long: 5 s of the past instead of 2.5, learned from 6-s excerpts",

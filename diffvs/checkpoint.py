@@ -23,12 +23,17 @@ from diffvs.config import (
     EdmConfig,
     ModelConfig,
     NetworkConfig,
+    PyramidUNetConfig,
     SpectrumConfig,
 )
 from diffvs.edm import Denoiser
 
 WEIGHTS, CONFIG, FACTS = "weights.safetensors", "config.json", "facts.json"
-NETWORKS: dict[str, type[NetworkConfig]] = {"causal": CausalUNetConfig, "window": DdpmppConfig}
+NETWORKS: dict[str, type[NetworkConfig]] = {
+    "causal": CausalUNetConfig,
+    "pyramid": PyramidUNetConfig,
+    "window": DdpmppConfig,
+}
 
 
 def save(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -73,10 +78,15 @@ def config_from_json(text: str) -> ModelConfig:
     """Inverse of json.dumps(dataclasses.asdict(config))."""
     values = json.loads(text)
     network: dict[str, Any] = values.pop("network")
-    network = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
+    network = {key: _tuples(value) for key, value in network.items()}
     return ModelConfig(
         network=NETWORKS[str(network["kind"])](**network),
         spectrum=SpectrumConfig(**values.pop("spectrum")),
         edm=EdmConfig(**values.pop("edm")),
         **values,
     )
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Every size and constant of a model, as frozen dataclasses with named presets.
+"""Every size and constant of a model, as frozen dataclasses; `presets.py` names some.
 
 A preset is saved beside the weights that it made (`checkpoint.py`) and crosses to the live engine as the
 ModelSpec in the ONNX metadata. Lengths are in samples, at `sample_rate` Hz, unless a name says otherwise.
@@ -18,6 +18,7 @@ class SpectrumConfig:
     sample_rate: int = 44_100
     n_fft: int = 2_048
     hop_length: int = 1_024
+    synthesis_length: int = 0  # synthesis uses so many samples at the end of each frame; 0: all of it
     bins: int = 1_024  # the lowest ones are kept, the rest is silence in the estimate
     exponent: float = 0.5  # amplitude transformation |X| -> scale * |X|^exponent
     scale: float = 7.0  # brings the vocals' standard deviation to about sigma_data
@@ -29,6 +30,14 @@ class SpectrumConfig:
             raise ValueError(
                 "n_fft must be hop_length times 2 or more, so that windows overlap-add, "
                 f"got {self.n_fft} and {self.hop_length}"
+            )
+        if self.synthesis_length and (
+            self.synthesis_length % self.hop_length
+            or not 2 * self.hop_length <= self.synthesis_length <= self.n_fft
+        ):
+            raise ValueError(
+                "synthesis_length must be 0 or 2 hops or more and at most n_fft, in whole hops, "
+                f"got {self.synthesis_length}"
             )
         if not 0 < self.bins <= self.n_fft // 2 + 1:
             raise ValueError(
@@ -44,7 +53,7 @@ class SpectrumConfig:
     @property
     def latency(self) -> int:
         """Samples by which analysis followed by synthesis delays its input."""
-        return self.n_fft - self.hop_length
+        return (self.synthesis_length or self.n_fft) - self.hop_length
 
     @property
     def frame_rate(self) -> float:
@@ -111,6 +120,40 @@ class CausalUNetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PyramidUNetConfig:
+    """The live network that starts from weights trained on many songs: each level halves the frequencies and
+    doubles its step in time, as a U-Net of whole spectrograms would, but frame by frame."""
+
+    kind: Literal["pyramid"] = "pyramid"
+    bins: int = 1_024  # that the pyramid sees; those above follow by bands
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)  # channels of each level
+    # Channels that a level's convolution works on, of those that come in and those that go out; 0: all.
+    down_ranks: tuple[tuple[int, int], ...] = ((0, 0), (0, 0), (0, 0), (48, 64), (64, 96), (96, 128))
+    up_ranks: tuple[tuple[int, int], ...] = ((32, 0), (48, 0), (48, 48), (64, 64), (96, 96), (96, 128))
+    head: int = 8  # channels in full resolution, before the last layer
+    high_bands: int = 16  # of equal width, above `bins`
+    embedding: int = 128
+    lookahead_frames: int = 0
+
+    def __post_init__(self) -> None:
+        if not len(self.widths) == len(self.down_ranks) == len(self.up_ranks):
+            raise ValueError(
+                "ranks must be given for each level of widths, "
+                f"got {len(self.down_ranks)} and {len(self.up_ranks)} for {len(self.widths)}"
+            )
+        if self.bins % (1 << len(self.widths)) or self.bins < self.high_bands << 2:
+            raise ValueError(
+                f"bins must be a multiple of {1 << len(self.widths)} and at least "
+                f"{self.high_bands << 2}, got {self.bins}"
+            )
+
+    @property
+    def context_frames(self) -> int:
+        """Past frames that can reach one output frame."""
+        return 2 * 2 * ((1 << len(self.widths)) - 1) + 3
+
+
+@dataclass(frozen=True, kw_only=True)
 class DdpmppConfig:
     """The paper's family: the DDPM++ U-Net of Karras et al. (2022) over the whole time-frequency image.
 
@@ -150,7 +193,8 @@ class DdpmppConfig:
         return 1 << (len(self.multipliers) - 1)
 
 
-NetworkConfig = CausalUNetConfig | DdpmppConfig
+CAUSAL = (CausalUNetConfig, PyramidUNetConfig)  # may be fed frame by frame
+NetworkConfig = CausalUNetConfig | PyramidUNetConfig | DdpmppConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,68 +208,17 @@ class ModelConfig:
     segment_frames: int = 128
 
     def __post_init__(self) -> None:
-        if self.spectrum.level_seconds and self.network.kind != "causal":
+        if self.spectrum.level_seconds and not self.causal:
             raise ValueError(
                 f"level_seconds is for causal networks, the network is of kind {self.network.kind}"
             )
 
     @property
+    def causal(self) -> bool:
+        """Whether frames may be fed as they come. If not, a window is answered as a whole."""
+        return isinstance(self.network, CAUSAL)
+
+    @property
     def segment(self) -> int:
         """Samples of one training excerpt."""
         return self.segment_frames * self.spectrum.hop_length
-
-
-# The representation of the authors' earlier Moises-Light (https://arxiv.org/abs/2510.06785); 256 frames are
-# 6 seconds. The scales bring the standard deviation of our own vocals, so transformed, to sigma_data.
-_LINEAR = SpectrumConfig(n_fft=6_144, bins=2_048, exponent=1.0, scale=24.0)
-_NORMALISED = SpectrumConfig(n_fft=6_144, bins=2_048, exponent=0.334, scale=4.0, peak_normalise=True)
-# The defaults of Karras et al. (2022) and the paper's 7 steps. To what the paper tunes rho is not known.
-_PAPER_EDM = EdmConfig(
-    sigma_min=0.002, sigma_max=80.0, rho=7.0, p_mean=-1.2, p_std=1.2, share_at_max=0.0, steps=7
-)
-
-# At a running level of 1, the scale sets how bold the answer is: a network that hears less takes less.
-_LEVELLED = SpectrumConfig(scale=1.8, level_seconds=3.0)
-_FROM_ZEROS = EdmConfig(temperature=0.0)
-
-_MODELS = (
-    ModelConfig(name="live", network=CausalUNetConfig(noisy_gain=True), spectrum=_LEVELLED, edm=_FROM_ZEROS),
-    ModelConfig(
-        name="live-large",
-        network=CausalUNetConfig(bands=16, widths=(128, 160, 192, 224), embedding=512, noisy_gain=True),
-        spectrum=_LEVELLED,
-        edm=_FROM_ZEROS,
-        segment_frames=256,
-    ),
-    ModelConfig(
-        name="tiny",
-        network=CausalUNetConfig(
-            widths=(8, 16), dilations=(1, 2), middle_dilations=(2, 1), bands=4, embedding=16
-        ),
-        spectrum=SpectrumConfig(n_fft=256, hop_length=128, bins=128),
-        segment_frames=32,
-    ),
-    ModelConfig(name="ddpmpp", network=DdpmppConfig(), spectrum=_LINEAR, edm=_PAPER_EDM, segment_frames=256),
-    ModelConfig(
-        name="ddpmpp-norm",
-        network=DdpmppConfig(bands=4),
-        spectrum=_NORMALISED,
-        edm=_PAPER_EDM,
-        segment_frames=256,
-    ),
-    ModelConfig(
-        name="paper",
-        network=DdpmppConfig(bands=4, attention="dual-path", heads=4),
-        spectrum=_NORMALISED,
-        edm=_PAPER_EDM,
-        segment_frames=256,
-    ),
-    ModelConfig(
-        name="tiny-window",
-        network=DdpmppConfig(bands=4, width=4, multipliers=(1, 2), blocks=1, attention="dual-path", heads=2),
-        spectrum=SpectrumConfig(n_fft=512, hop_length=128, bins=128, peak_normalise=True),
-        edm=EdmConfig(steps=2),
-        segment_frames=32,
-    ),
-)
-PRESETS: dict[str, ModelConfig] = {model.name: model for model in _MODELS}

@@ -19,8 +19,9 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from diffvs.config import PRESETS, CausalUNetConfig, ModelConfig
+from diffvs.config import CAUSAL, ModelConfig
 from diffvs.edm import Denoiser
+from diffvs.presets import PRESETS
 
 HEADINGS = (
     "preset",
@@ -51,7 +52,7 @@ class Cost:
         """Seconds of audio that one output frame can depend on: a causal network's past, or the window."""
         network = self.model.network
         frames = self.model.segment_frames
-        if isinstance(network, CausalUNetConfig):
+        if isinstance(network, CAUSAL):
             frames = network.context_frames + 1 + network.lookahead_frames
         return frames / self.model.spectrum.frame_rate
 
@@ -71,7 +72,7 @@ class Cost:
 
 def cost(model: ModelConfig) -> Cost:
     """Count a model. A causal network is fed frame by frame, a window network one whole window."""
-    frames = 1 if isinstance(model.network, CausalUNetConfig) else model.segment_frames
+    frames = 1 if model.causal else model.segment_frames
     with torch.device("meta"):
         denoiser = Denoiser(model)
         image, sigma = torch.zeros(1, 4, model.spectrum.bins, frames), torch.ones(1)

@@ -13,9 +13,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from diffvs.config import CausalUNetConfig, EdmConfig, ModelConfig
+from diffvs.config import CausalUNetConfig, EdmConfig, ModelConfig, NetworkConfig, PyramidUNetConfig
 from diffvs.ddpmpp import DdpmppUNet
 from diffvs.layers import Context, StateShapes
+from diffvs.pyramid import PyramidUNet
 from diffvs.unet import CausalUNet
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -38,17 +39,12 @@ class Denoiser(nn.Module):
         self.config = config
         self.sigma_data = config.edm.sigma_data
         self.lookahead_frames = config.network.lookahead_frames
-        bins, network = config.spectrum.bins, config.network
-        self.network: CausalUNet | DdpmppUNet = (
-            CausalUNet(8, 8, bins, network)
-            if isinstance(network, CausalUNetConfig)
-            else DdpmppUNet(8, 4, bins, network)
-        )
+        self.network = _network(config.spectrum.bins, config.network)
 
     @property
     def causal(self) -> bool:
         """Whether frames may be fed as they come. If not, a window is answered as a whole."""
-        return isinstance(self.network, CausalUNet)
+        return self.config.causal
 
     def forward(
         self, noisy: Tensor, sigma: Tensor, mixture: Tensor, context: Context | None = None
@@ -58,7 +54,7 @@ class Denoiser(nn.Module):
         c_skip, c_out, c_in, c_noise = preconditioning(sigma, self.sigma_data)
         condition = mixture / self.sigma_data
         image = torch.cat([c_in * noisy, condition], dim=1)
-        if isinstance(self.network, CausalUNet):
+        if isinstance(self.network, CausalUNet | PyramidUNet):
             output = self.network(image, c_noise.flatten(), context).float()
             mask, residual, *gains = output.split(4, dim=1)
             frames = condition.shape[-1]
@@ -81,6 +77,14 @@ class Denoiser(nn.Module):
             image = torch.zeros(1, 4, bins, 1, device=next(self.parameters()).device)
             self(image, torch.ones(1, device=image.device), image, shapes)
         return shapes.shapes
+
+
+def _network(bins: int, config: NetworkConfig) -> CausalUNet | PyramidUNet | DdpmppUNet:
+    if isinstance(config, CausalUNetConfig):
+        return CausalUNet(8, 8, bins, config)
+    if isinstance(config, PyramidUNetConfig):
+        return PyramidUNet(bins, config)
+    return DdpmppUNet(8, 4, bins, config)
 
 
 def preconditioning(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:

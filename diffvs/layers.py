@@ -34,16 +34,16 @@ class Context:
         self._previous = None if previous is None else list(previous)
         self.next: list[Tensor] = []
 
-    def extend(self, x: Tensor, frames: int) -> Tensor:
-        """Put the last `frames` frames before x in front of it."""
+    def extend(self, x: Tensor, frames: int, axis: int = 3) -> Tensor:
+        """Put the last `frames` frames before x in front of it; time is `axis` (2 or 3) of its four."""
         if frames == 0:
             return x
         if self._previous is None:
-            return F.pad(x, (frames, 0))
+            return F.pad(x, (frames, 0) if axis == 3 else (0, 0, frames, 0))
         if len(self.next) == len(self._previous):
             raise ValueError(f"the state holds {len(self._previous)} tensors, the network needs more")
-        x = torch.cat([self._previous[len(self.next)], x], dim=-1)
-        self.next.append(x[..., -frames:])
+        x = torch.cat([self._previous[len(self.next)], x], dim=axis)
+        self.next.append(x.narrow(axis, x.shape[axis] - frames, frames))
         return x
 
 
@@ -54,10 +54,12 @@ class StateShapes(Context):
         super().__init__()
         self.shapes: list[tuple[int, int, int]] = []
 
-    def extend(self, x: Tensor, frames: int) -> Tensor:
+    def extend(self, x: Tensor, frames: int, axis: int = 3) -> Tensor:
         if frames:
-            self.shapes.append((x.shape[1], x.shape[2], frames))
-        return super().extend(x, frames)
+            channels, *shape = x.shape[1:]
+            shape[axis - 2] = frames
+            self.shapes.append((channels, shape[0], shape[1]))
+        return super().extend(x, frames, axis)
 
 
 def add_branch(trunk: Tensor, branch: Tensor) -> Tensor:

@@ -105,13 +105,14 @@ def separate_causal(
     if samples == 0:
         return waveform.clone()
     frames = -(-(samples + spectrum.latency) // hop) + lookahead
-    overlap = spectrum.latency // hop  # frames whose windows reach into the ones after them
+    history = (spectrum.n_fft - hop) // hop  # frames before one whose samples it hears as well
+    overlap = spectrum.latency // hop  # frames whose synthesis reaches into the ones after them
     sampler = StreamingSampler(denoiser, sigmas, temperature)
     pieces: list[Tensor] = []
     carried: Tensor | None = None  # the last `overlap` frames of vocals: their samples are not whole yet
     for start in range(0, frames, piece_frames):
         stop = min(start + piece_frames, frames)
-        before = min(overlap, start)
+        before = min(history, start)
         heard = waveform[None, :, (start - before) * hop : stop * hop]
         heard = F.pad(heard, (0, (stop - start + before) * hop - heard.shape[-1]))
         vocals = sampler.process(analyse(heard, spectrum)[..., before:])

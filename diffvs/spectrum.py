@@ -22,10 +22,22 @@ QUIET = 1e-3  # peak or level of a mixture that is as good as silent: -60 dBFS
 FORGOTTEN = 1e-12  # sum of power that says nothing any more about the level of what comes next
 
 
-def window(config: SpectrumConfig, device: torch.device | None = None) -> Tensor:
-    """Square-root periodic Hann, (n_fft,), scaled so that analysis times synthesis overlap-adds to 1."""
-    overlap = config.n_fft / config.hop_length
-    return torch.hann_window(config.n_fft, device=device).mul(2 / overlap).sqrt()
+def windows(config: SpectrumConfig, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Analysis and synthesis window, (n_fft,) and (synthesis_length,), whose product overlap-adds to 1.
+
+    Analysis rises as a sine over all but the last half of the synthesis, where it falls as a cosine; the
+    synthesis turns that into a periodic Hann window. So the resolution is that of n_fft and the delay that of
+    synthesis_length: Mauler and Martin (2007), "A low delay, variable resolution, perfect reconstruction
+    spectral analysis-synthesis system for speech enhancement". With equal lengths both are square-root Hann.
+    """
+    n_fft, length = config.n_fft, config.synthesis_length or config.n_fft
+    rise, fall = n_fft - length // 2, length // 2
+    rising = torch.sin(torch.arange(rise, device=device) * (math.pi / (2 * rise)))
+    falling = torch.cos(torch.arange(fall, device=device) * (math.pi / (2 * fall)))
+    analysis = torch.cat([rising, falling]) * math.sqrt(2 * config.hop_length / n_fft)
+    hann = torch.hann_window(length, device=device) * (2 * config.hop_length / length)
+    # Where the analysis begins with 0 so does the Hann window.
+    return analysis, hann / analysis[-length:].clamp(min=TINY)
 
 
 def level(mixture: Tensor, config: SpectrumConfig) -> Tensor:
@@ -75,12 +87,12 @@ def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:
         raise ValueError(
             f"waveform must be (batch, 2, a multiple of {config.hop_length}), got {tuple(waveform.shape)}"
         )
-    padded = F.pad(waveform.reshape(batch * 2, samples), (config.latency, 0))
+    padded = F.pad(waveform.reshape(batch * 2, samples), (config.n_fft - config.hop_length, 0))
     spectrum = torch.stft(
         padded,
         config.n_fft,
         config.hop_length,
-        window=window(config, waveform.device),
+        window=windows(config, waveform.device)[0],
         center=False,
         return_complex=True,
     )[:, : config.bins]
@@ -92,15 +104,16 @@ def analyse(waveform: Tensor, config: SpectrumConfig) -> Tensor:
 def synthesise(image: Tensor, config: SpectrumConfig) -> Tensor:
     """Image (b, 4, bins, t) -> waveform (b, 2, t * hop_length), aligned with what `analyse` was given.
 
-    The last n_fft - hop_length samples are incomplete: their later frames are not in the image.
+    The last `config.latency` samples are incomplete: their later frames are not in the image.
     """
     batch, _, bins, frames = image.shape
     spectrum = expand(image, config).reshape(batch, 2, 2, bins, frames).permute(0, 1, 3, 4, 2).contiguous()
     spectrum = torch.view_as_complex(spectrum).flatten(0, 1) * config.n_fft**0.5
     spectrum = F.pad(spectrum, (0, 0, 0, config.n_fft // 2 + 1 - bins))
-    columns = torch.fft.irfft(spectrum, config.n_fft, dim=1) * window(config, image.device)[:, None]
-    length = (frames - 1) * config.hop_length + config.n_fft
-    waveform = F.fold(columns, (1, length), (1, config.n_fft), stride=(1, config.hop_length))
+    window = windows(config, image.device)[1]
+    columns = torch.fft.irfft(spectrum, config.n_fft, dim=1)[:, -len(window) :] * window[:, None]
+    length = (frames - 1) * config.hop_length + len(window)
+    waveform = F.fold(columns, (1, length), (1, len(window)), stride=(1, config.hop_length))
     return waveform.reshape(batch, 2, length)[..., config.latency :]
 
 

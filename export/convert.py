@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import torch
 
-from diffvs.config import CausalUNetConfig, ModelConfig
+from diffvs.config import CAUSAL, ModelConfig
 from diffvs.cost import cost
 from diffvs.edm import Denoiser
 from diffvs.sampling import NOISE_SEED
@@ -70,17 +70,18 @@ def make_spec(
 ) -> ModelSpec:
     """What the engine must know of a checkpoint; stride and lookahead, in frames, are a window model's."""
     config = denoiser.config
-    spectrum, edm, network = config.spectrum, config.edm, config.network
+    spectrum, edm = config.spectrum, config.edm
     if spectrum.peak_normalise and denoiser.causal:
         raise ExportError(
             f"the model {config.name} needs the peak of the whole song, which a live stream has not"
         )
     return ModelSpec(
         name=config.name,
-        kind=network.kind,
+        kind="causal" if denoiser.causal else "window",
         sample_rate=spectrum.sample_rate,
         n_fft=spectrum.n_fft,
         hop_length=spectrum.hop_length,
+        synthesis_length=spectrum.synthesis_length,
         bins=spectrum.bins,
         exponent=spectrum.exponent,
         scale=spectrum.scale,
@@ -105,7 +106,7 @@ def make_spec(
 def _timing(config: ModelConfig, stride: int | None, lookahead: int | None) -> dict[str, Any]:
     """Which frames the network sees for an answer."""
     network = config.network
-    if isinstance(network, CausalUNetConfig):
+    if isinstance(network, CAUSAL):
         if stride is not None or lookahead is not None:
             raise ExportError(
                 f"the model {config.name} is causal: stride and look-ahead are a window model's"

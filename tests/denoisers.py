@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffvs.config import PRESETS, ModelConfig
+from diffvs.config import ModelConfig
 from diffvs.edm import Denoiser
+from diffvs.presets import PRESETS
 
 ROUNDING = 1e-5
 

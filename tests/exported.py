@@ -16,8 +16,9 @@ from onnx import helper, numpy_helper
 from signals import noise
 
 from diffvs import checkpoint
-from diffvs.config import PRESETS, ModelConfig
+from diffvs.config import ModelConfig
 from diffvs.edm import Denoiser
+from diffvs.presets import PRESETS
 from export.__main__ import main
 from export.convert import convert, make_spec
 from stream.separation.diffusion import DiffusionSeparator

@@ -7,8 +7,8 @@ import pytest
 from train_rig import TINY, training_cache
 
 from diffvs import candidates
-from diffvs.config import PRESETS
 from diffvs.cost import cost
+from diffvs.presets import PRESETS
 from diffvs.training.log import SCORE_COLUMNS, SCORES
 
 PAGE = f"before\n{candidates.BEGIN}\nold\n{candidates.END}\n"
@@ -17,7 +17,7 @@ PAGE = f"before\n{candidates.BEGIN}\nold\n{candidates.END}\n"
 def test_candidates_differ_and_may_all_run_live():
     models = candidates.candidates()
     assert len(models) >= 6
-    assert models["live"][1] == PRESETS["live"]
+    assert models["live-scratch"][1] == PRESETS["live-scratch"]
     assert len({repr(replace(model, name="")) for _, model in models.values()}) == len(models)
     for _, model in models.values():
         assert cost(model).macs_per_second <= 3e9

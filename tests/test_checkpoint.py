@@ -9,7 +9,7 @@ from denoisers import awake, image
 
 from diffvs import checkpoint
 from diffvs.checkpoint import CONFIG, FACTS, WEIGHTS, config_from_json, load, save
-from diffvs.config import PRESETS
+from diffvs.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import diffvs.cost
-from diffvs.config import PRESETS, DdpmppConfig
+from diffvs.config import DdpmppConfig
 from diffvs.cost import cost, count_macs, main, markdown
 from diffvs.ddpmpp import Block, SelfAttention
+from diffvs.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 

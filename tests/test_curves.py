@@ -8,7 +8,7 @@ import pytest
 
 from diffvs import curves
 from diffvs.checkpoint import save
-from diffvs.config import PRESETS
+from diffvs.presets import PRESETS
 from diffvs.training.log import COLUMNS, LOG, SCORE_COLUMNS, SCORES
 
 PAGE = "before\n<!-- runs: begin -->\nold\n<!-- runs: end -->\nafter\n"

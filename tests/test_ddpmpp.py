@@ -9,10 +9,11 @@ from denoisers import assert_same, awake, changed, image
 
 import diffvs
 from diffvs.attention import attend, rotate
-from diffvs.config import PRESETS, DdpmppConfig
+from diffvs.config import DdpmppConfig
 from diffvs.ddpmpp import DdpmppUNet, SelfAttention, _resampled
 from diffvs.edm import Denoiser, heun
 from diffvs.layers import Context
+from diffvs.presets import PRESETS
 from diffvs.sampling import default_sigmas
 
 WINDOWS = [name for name, model in PRESETS.items() if model.network.kind == "window"]

@@ -56,14 +56,15 @@ def test_levels_of_one_are_the_input_bit_for_bit(block: int, way: str):
     assert not played[: made.latency].any()
 
 
-@pytest.mark.parametrize(("n_fft", "hop"), [(64, 16), (64, 32), (96, 24)])
-def test_latency_has_a_closed_form(n_fft: int, hop: int):
-    """n_fft - gcd(block, hop) for every block; the impulse arrives then and not a sample later."""
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "length"), [(64, 16, 64), (64, 32, 64), (96, 24, 96), (128, 16, 32)]
+)
+def test_latency_has_a_closed_form(n_fft: int, hop: int, length: int):
+    """synthesis_length - gcd(block, hop) for every block; the impulse arrives then and not a sample later."""
     for block in range(1, 70):
-        made = engine(
-            block, separator=IdentitySeparator(n_fft=n_fft, hop_length=hop), accompaniment=0.0, wait=True
-        )
-        assert made.latency == n_fft - math.gcd(block, hop)
+        separator = IdentitySeparator(n_fft=n_fft, hop_length=hop, synthesis_length=length)
+        made = engine(block, separator=separator, accompaniment=0.0, wait=True)
+        assert made.latency == length - math.gcd(block, hop)
         played = run(made, impulse(400 + block, at=100))
         assert int(np.abs(played[:, 0]).argmax()) == 100 + made.latency
 

@@ -12,7 +12,6 @@ from data_files import tone
 from denoisers import awake
 
 from diffvs import checkpoint, evaluate
-from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.data.cache import Cache, Entry
 from diffvs.edm import karras_sigmas
@@ -23,6 +22,7 @@ from diffvs.evaluation.grid import settings
 from diffvs.evaluation.metrics import score
 from diffvs.evaluation.report import ALL, BEGIN, END, HEADINGS, columns, comma_separated, parts, replace_block
 from diffvs.evaluation.songs import SongsError, count_songs, open_songs
+from diffvs.presets import PRESETS
 from diffvs.sampling import default_sigmas, separate
 
 TINY = PRESETS["tiny"]

@@ -12,15 +12,14 @@ import onnx
 import pytest
 import soundfile
 import torch
-from denoisers import awake, changed
+from denoisers import awake
 from exported import checkpoint_folder, export, tiny, with_metadata
 from signals import noise
 
 import diffvs.edm
 import diffvs.sampling
-import diffvs.spectrum
 import stream.separation.model
-from diffvs.config import PRESETS, SpectrumConfig
+from diffvs.presets import PRESETS
 from export.__main__ import main, parser
 from export.convert import ExportError, convert, make_spec
 from export.verify import verify
@@ -32,7 +31,6 @@ from stream.separation.model import OnnxModel
 from stream.separation.proof import golden_path, prove, run_stream
 from stream.separation.separator import ModelError
 from stream.separation.spec import SCHEMA
-from stream.separation.spectrum import compress, expand
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +238,7 @@ def test_help_is_the_committed_one() -> None:
     assert parser().format_help() == committed.read_text()
 
 
-# What exists twice, in torch and in NumPy, is the same.
+# What exists twice, in torch and in NumPy, is the same; the transforms: test_transforms.py.
 
 
 def test_the_samplers_agree() -> None:
@@ -266,25 +264,3 @@ def test_the_noise_is_the_same_bit_for_bit() -> None:
     out = np.empty((1, 4, 16, 5), np.float32)
     sampler.frame_noise(3, 11, 1.0, out)
     np.testing.assert_array_equal(out, diffvs.sampling.frame_noise(3, 5, 16, seed=11).numpy())
-
-
-@pytest.mark.parametrize("exponent", [0.334, 0.5, 1.0])
-def test_the_transforms_agree(exponent: float) -> None:
-    config = SpectrumConfig(n_fft=64, hop_length=32, bins=30, exponent=exponent)
-    spec = dataclasses.replace(OnnxModel(tiny()[1]).spec, n_fft=64, hop_length=32, bins=30, exponent=exponent)
-    values = noise(2 * 5 * 33).view(np.complex64).reshape(5, 2, 33)
-    linear = torch.view_as_real(torch.from_numpy(values[..., :30]))  # (frames, channels, bins, parts)
-    expected = diffvs.spectrum.compress(linear.permute(1, 3, 2, 0).reshape(1, 4, 30, 5), config)
-    image = np.empty((1, 4, 30, 5), np.float32)
-    compress(values, spec, image)
-    np.testing.assert_allclose(image, expected.numpy(), rtol=1e-5, atol=1e-6)
-    back = np.zeros_like(values)
-    expand(image, spec, back)
-    np.testing.assert_allclose(back[..., :30], values[..., :30], rtol=1e-4, atol=1e-6)
-
-
-def test_spec_and_checkpoint_name_the_same_window() -> None:
-    spec = OnnxModel(tiny()[1], provider="cpu").spec
-    window = diffvs.spectrum.window(changed("tiny").spectrum).numpy()
-    phase = np.pi * np.arange(spec.n_fft) / spec.n_fft
-    np.testing.assert_allclose(window, np.sin(phase) * (2 * spec.hop_length / spec.n_fft) ** 0.5, atol=1e-6)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from denoisers import image
 
-from diffvs.config import PRESETS
 from diffvs.edm import loss_weight
+from diffvs.presets import PRESETS
 from diffvs.spectrum import expand
 from diffvs.training.losses import QUIET_LOUDNESS, SETTLING_FRAMES, training_loss
 

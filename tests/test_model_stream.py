@@ -14,8 +14,8 @@ from onnxruntime import OrtValue
 from signals import noise
 
 from diffvs import checkpoint
-from diffvs.config import PRESETS
 from diffvs.edm import Denoiser, karras_sigmas
+from diffvs.presets import PRESETS
 from diffvs.sampling import separate_causal
 from stream.demo import load_song
 from stream.engine import Engine
@@ -77,6 +77,31 @@ def test_the_stream_starts_from_the_noise_that_the_model_asks_for(temperature: f
     estimate = streamed(separator(path, 2), mixture, [3, 1])
     assert relative(estimate, whole_song(denoiser, mixture, 2)) <= TOLERANCE
     assert relative(estimate, whole_song(exported(config)[0], mixture, 2)) > 100 * TOLERANCE
+
+
+def test_a_short_synthesis_is_the_whole_song_and_early() -> None:
+    config = PRESETS["tiny"]
+    spectrum = dataclasses.replace(config.spectrum, n_fft=1_024, synthesis_length=3 * HOP)
+    denoiser, path = exported(dataclasses.replace(config, spectrum=spectrum))
+    mixture = noise(40 * HOP)
+    stream = separator(path, 2)
+    assert stream.latency == 2 * HOP
+    assert relative(streamed(stream, mixture, [3, 1]), whole_song(denoiser, mixture, 2)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("lookahead", [0, 2])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_pyramid_streams_the_whole_song(lookahead: int, steps: int) -> None:
+    config = changed("tiny-pyramid", lookahead_frames=lookahead)
+    followed = dataclasses.replace(config, spectrum=dataclasses.replace(config.spectrum, level_seconds=0.02))
+    denoiser, path = exported(followed)
+    mixture = noise(60 * HOP)
+    stream = separator(path, steps)
+    estimate, reference = streamed(stream, mixture, [3, 1, 8]), whole_song(denoiser, mixture, steps)
+    assert np.linalg.norm(reference) > 0.1 * np.linalg.norm(mixture)
+    assert relative(estimate, reference) <= TOLERANCE
+    stream.reset()
+    np.testing.assert_array_equal(streamed(stream, mixture, [1]), estimate)
 
 
 @pytest.mark.parametrize("lookahead", [0, 3])

@@ -9,8 +9,8 @@ import torch
 from denoisers import assert_same, awake, changed
 from signals import residual_db
 
-from diffvs.config import PRESETS
 from diffvs.edm import heun, karras_sigmas
+from diffvs.presets import PRESETS
 from diffvs.sampling import (
     StreamingSampler,
     default_sigmas,

@@ -10,9 +10,9 @@ from data_files import tone
 from denoisers import awake
 
 from diffvs import checkpoint, evaluate, separate, song_files
-from diffvs.config import PRESETS
 from diffvs.data.audio import SAMPLE_RATE
 from diffvs.device import choose_device
+from diffvs.presets import PRESETS
 from diffvs.sampling import default_sigmas, separate_windows
 
 TINY = PRESETS["tiny"]

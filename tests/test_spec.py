@@ -48,6 +48,12 @@ def test_latency_is_the_transforms_and_the_lookaheads() -> None:
     assert SPEC.latency == 256 - 128 + 3 * 128
 
 
+def test_latency_is_that_of_the_synthesis_where_it_is_shorter() -> None:
+    spec = dataclasses.replace(SPEC, n_fft=1_024, synthesis_length=384)
+    assert spec.latency == 384 - 128 + 3 * 128
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
 def test_whole_numbers_serve_as_real_ones() -> None:
     assert ModelSpec.from_json(changed(scale=7)) == SPEC
 
@@ -62,6 +68,11 @@ def test_the_first_schema_knew_no_temperature_but_1() -> None:
 
 def test_the_first_two_schemas_took_the_mixture_as_loud_as_it_came() -> None:
     assert ModelSpec.from_json(changed(schema=2, level_seconds=None)).level_seconds == 0
+
+
+def test_the_first_three_schemas_made_vocals_of_whole_frames() -> None:
+    spec = ModelSpec.from_json(changed(schema=3, synthesis_length=None))
+    assert (spec.synthesis_length, spec.latency) == (0, SPEC.latency)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,14 @@ def test_the_first_two_schemas_took_the_mixture_as_loud_as_it_came() -> None:
         (changed(states={"a": [1, 2, 0]}), "states"),
         (changed(sample_rate=0), "sample_rate = 0, it must be above 0"),
         (changed(hop_length=100), "n_fft = 256, it must be a multiple of hop_length"),
+        (
+            changed(synthesis_length=-256),
+            "synthesis_length = -256, it must be 0, or a multiple of hop_length",
+        ),
+        (changed(synthesis_length=128), "synthesis_length = 128, it must be 0, or"),
+        (changed(n_fft=512, synthesis_length=320), "synthesis_length = 320, it must be 0, or"),
+        (changed(synthesis_length=384), "from 2 * hop_length to n_fft"),
+        (changed(synthesis_length=256.5), "synthesis_length = 256.5, which is no int"),
         (changed(bins=130), "bins = 130, it must be at most n_fft"),
         (changed(exponent=0.0), "exponent = 0.0"),
         (changed(sigma_max=0.01), "sigma_max = 0.01, it must be above sigma_min"),

@@ -5,7 +5,8 @@ import pytest
 import torch
 from signals import residual_db
 
-from diffvs.config import PRESETS, SpectrumConfig
+from diffvs.config import SpectrumConfig
+from diffvs.presets import PRESETS
 from diffvs.spectrum import (
     QUIET,
     RunningLevel,
@@ -15,7 +16,7 @@ from diffvs.spectrum import (
     level,
     modulus,
     synthesise,
-    window,
+    windows,
 )
 
 CONFIGS = {
@@ -23,6 +24,8 @@ CONFIGS = {
     "paper": PRESETS["paper"].spectrum,
     "ddpmpp": PRESETS["ddpmpp"].spectrum,
     "overlap of 4": SpectrumConfig(n_fft=512, hop_length=128, bins=200, exponent=0.7),
+    "short synthesis": SpectrumConfig(n_fft=4096, hop_length=1024, synthesis_length=2048, bins=2048),
+    "short synthesis of 6 hops": SpectrumConfig(n_fft=512, hop_length=32, synthesis_length=192, bins=256),
     "all bins": SpectrumConfig(n_fft=64, hop_length=32, bins=33, exponent=0.3),
 }
 # Float32 has 24 bits: each of a transform and back adds about -140 dB of rounding.
@@ -60,8 +63,9 @@ def test_band_limited_signals_come_back(config):
     assert residual_db(complete(back, config), complete(wave, config)) <= BAND_LIMITED_DB
 
 
-def test_with_all_bins_everything_comes_back():
-    config = CONFIGS["all bins"]
+@pytest.mark.parametrize("synthesis_length", [0, 32 * 2, 32 * 3])
+def test_with_all_bins_everything_comes_back(synthesis_length):
+    config = SpectrumConfig(n_fft=128, hop_length=32, bins=65, synthesis_length=synthesis_length)
     wave = band_limited_noise(config, frames=100, share=1.0)
     back = synthesise(analyse(wave, config), config)
     assert residual_db(complete(back, config), complete(wave, config)) <= EXACT_DB
@@ -75,12 +79,15 @@ def test_what_lies_above_the_kept_bins_is_gone():
     assert back[..., config.n_fft : -config.n_fft].abs().max() < 1e-2
 
 
-def test_a_frame_is_the_transform_of_the_samples_that_end_with_its_hop():
-    config = SpectrumConfig(n_fft=256, hop_length=64, bins=128, exponent=0.5, scale=3.0)
+@pytest.mark.parametrize("synthesis_length", [0, 128])
+def test_a_frame_is_the_transform_of_the_samples_that_end_with_its_hop(synthesis_length):
+    config = SpectrumConfig(
+        n_fft=256, hop_length=64, synthesis_length=synthesis_length, bins=128, exponent=0.5, scale=3.0
+    )
     wave = band_limited_noise(config, frames=12, share=1.0)
     frame = 7
     heard = wave[0, 1, (frame + 1) * 64 - 256 : (frame + 1) * 64].double().numpy()
-    expected = np.fft.rfft(heard * window(config).double().numpy())[:128] / 256**0.5
+    expected = np.fft.rfft(heard * windows(config)[0].double().numpy())[:128] / 256**0.5
     expected = 3.0 * np.sqrt(np.abs(expected)) * np.exp(1j * np.angle(expected))
     image = analyse(wave, config)
     np.testing.assert_allclose(image[0, 2, :, frame], expected.real, atol=1e-5)
@@ -88,8 +95,9 @@ def test_a_frame_is_the_transform_of_the_samples_that_end_with_its_hop():
 
 
 def test_windows_overlap_add_to_one(config):
-    square = window(config).square().double()
-    total = square.reshape(-1, config.hop_length).sum(0)
+    analysis, synthesis = windows(config)
+    product = analysis[-len(synthesis) :].double() * synthesis
+    total = product.reshape(-1, config.hop_length).sum(0)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=1e-6, atol=0)
 
 
@@ -200,6 +208,10 @@ def test_waveforms_of_other_shapes_are_refused(shape):
         ({"n_fft": 1000, "hop_length": 300}, "overlap-add, got 1000 and 300"),
         ({"n_fft": 1024, "hop_length": 1024, "bins": 512}, "times 2 or more"),
         ({"n_fft": 1024, "hop_length": 0}, "times 2 or more"),
+        ({"synthesis_length": 1024}, "0 or 2 hops or more and at most n_fft, in whole hops, got 1024"),
+        ({"n_fft": 4096, "synthesis_length": 2560}, "in whole hops, got 2560"),
+        ({"synthesis_length": 3072}, "at most n_fft, in whole hops, got 3072"),
+        ({"synthesis_length": -2048}, "got -2048"),
         ({"bins": 1026}, r"1\.\.1025 for n_fft 2048, got 1026"),
         ({"bins": 0}, "got 0"),
         ({"exponent": 0.0}, r"\(0, 1\], got 0.0"),

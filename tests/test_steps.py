@@ -7,7 +7,7 @@ import pytest
 from exported import exported, tiny
 from signals import noise
 
-from diffvs.config import PRESETS
+from diffvs.presets import PRESETS
 from stream.separation.anytime import Anytime
 from stream.separation.channels import for_channels
 from stream.separation.diffusion import DiffusionSeparator

@@ -7,11 +7,21 @@ from cpp_ext import StftAnalysis, StftSynthesis
 
 RESIDUAL_DB = -120.0
 BIN_TOLERANCE = 2e-6  # of the largest bin: single precision through log2(n_fft) butterflies
-SIZES = [(2048, 1024), (2048, 512), (960, 240), (16, 4), (4, 1)]
+# n_fft, hop_length and the length of the synthesis window
+WHOLE = [(2048, 1024, 2048), (2048, 512, 2048), (960, 240, 960), (16, 4, 16), (4, 1, 4)]
+SHORT = [(4096, 1024, 2048), (4096, 1024, 3072), (2048, 256, 512), (960, 240, 480), (16, 4, 8), (4, 1, 3)]
+SIZES = WHOLE + SHORT
 
 
-def sqrt_hann(n_fft):
-    return np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+def sqrt_hann(length):
+    return np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+def windows(n_fft, length):
+    """Both square-root Hann over the last `length` samples; before, the analysis rises in a straight line."""
+    end = sqrt_hann(length)
+    rise = np.linspace(0, 1, n_fft - length, dtype=np.float32)
+    return np.concatenate([rise, end]), end
 
 
 def noise(*shape, seed=0):
@@ -36,23 +46,25 @@ class NumpyAnalysis:
 
 
 class NumpySynthesis:
-    """Inverse transform, synthesis window, overlap-add, divided by the sum of the windows' products."""
+    """Inverse transform, synthesis window on the end, overlap-add, divided by the sum of the products."""
 
     def __init__(self, n_fft, hop_length, channels, analysis_window, synthesis_window):
         self.n_fft, self.hop_length, self.channels, self.n_bins = n_fft, hop_length, channels, n_fft // 2 + 1
-        product = analysis_window.astype(np.float64) * synthesis_window
-        sums = np.bincount(np.arange(n_fft) % hop_length, product)
+        self.length = len(synthesis_window)
+        self.latency = self.length - hop_length
+        product = analysis_window[-self.length :].astype(np.float64) * synthesis_window
+        sums = np.bincount(np.arange(self.length) % hop_length, product)
         if np.ptp(sums) > 2e-6 * sums.mean():
             raise ValueError("the overlap-add sum must be constant")
         self.window = synthesis_window / sums.mean()
         self.reset()
 
     def reset(self):
-        self.partial = np.zeros((self.n_fft, self.channels))
+        self.partial = np.zeros((self.length, self.channels))
 
     def process(self, spectra, samples):
         for spectrum, hop in zip(spectra, samples.reshape(-1, self.hop_length, self.channels), strict=True):
-            self.partial += (self.window * np.fft.irfft(spectrum, self.n_fft)).T
+            self.partial += (self.window * np.fft.irfft(spectrum, self.n_fft)[:, -self.length :]).T
             hop[:] = self.partial[: self.hop_length]
             self.partial = np.concatenate([self.partial[self.hop_length :], np.zeros_like(hop)])
 
@@ -78,44 +90,49 @@ class StftContract:
     analysis: type
     synthesis: type
 
-    def pair(self, n_fft, hop_length, channels=2):
-        window = sqrt_hann(n_fft)
-        return self.analysis(n_fft, hop_length, channels, window), self.synthesis(
-            n_fft, hop_length, channels, window, window
+    def pair(self, n_fft, hop_length, length=None, channels=2):
+        analysis, synthesis = windows(n_fft, length or n_fft)
+        return self.analysis(n_fft, hop_length, channels, analysis), self.synthesis(
+            n_fft, hop_length, channels, analysis, synthesis
         )
 
-    @pytest.mark.parametrize(("n_fft", "hop_length"), SIZES)
-    def test_output_is_the_input_exactly_n_fft_minus_hop_late(self, n_fft, hop_length):
+    @pytest.mark.parametrize(("n_fft", "hop_length", "length"), SIZES)
+    def test_output_is_the_input_exactly_the_synthesis_minus_hop_late(self, n_fft, hop_length, length):
         samples = noise(20 * n_fft // hop_length * hop_length, 2)
-        _, output = there_and_back(*self.pair(n_fft, hop_length), samples)
-        latency = n_fft - hop_length
+        analysis, synthesis = self.pair(n_fft, hop_length, length)
+        _, output = there_and_back(analysis, synthesis, samples)
+        latency = length - hop_length
+        assert synthesis.latency == latency
         residual = output[latency:] - samples[:-latency]
         assert 10 * np.log10(np.sum(residual**2) / np.sum(samples**2)) < RESIDUAL_DB
         assert np.abs(output[:latency]).max() < 1e-5  # nothing comes before its time
 
-    def test_any_partition_gives_the_same_bits(self):
+    @pytest.mark.parametrize("length", [256, 128])
+    def test_any_partition_gives_the_same_bits(self, length):
         samples = noise(64 * 30, 2)
-        whole = there_and_back(*self.pair(256, 64), samples)
+        whole = there_and_back(*self.pair(256, 64, length), samples)
         for partition in ([1] * 30, [7, 0, 1, 13, 9], [29, 1]):
             for part, reference in zip(
-                there_and_back(*self.pair(256, 64), samples, partition), whole, strict=True
+                there_and_back(*self.pair(256, 64, length), samples, partition), whole, strict=True
             ):
                 assert part.tobytes() == reference.tobytes()
 
-    def test_channels_do_not_mix(self):
+    @pytest.mark.parametrize("length", [256, 128])
+    def test_channels_do_not_mix(self, length):
         samples = noise(64 * 30, 3)
         samples[:, 1] = 0
-        spectra, output = there_and_back(*self.pair(256, 64, channels=3), samples)
+        spectra, output = there_and_back(*self.pair(256, 64, length, channels=3), samples)
         assert not spectra[:, 1].any()
         assert not output[:, 1].any()
         for channel in (0, 2):
             alone = np.ascontiguousarray(samples[:, channel : channel + 1])
-            _, lonely = there_and_back(*self.pair(256, 64, channels=1), alone)
+            _, lonely = there_and_back(*self.pair(256, 64, length, channels=1), alone)
             assert lonely[:, 0].tobytes() == output[:, channel].tobytes()
 
-    def test_reset_is_as_new(self):
+    @pytest.mark.parametrize("length", [256, 128])
+    def test_reset_is_as_new(self, length):
         samples = noise(64 * 10, 2)
-        analysis, synthesis = self.pair(256, 64)
+        analysis, synthesis = self.pair(256, 64, length)
         first = there_and_back(analysis, synthesis, samples)
         analysis.reset()
         synthesis.reset()
@@ -131,6 +148,11 @@ class StftContract:
     def test_windows_that_do_not_add_up_are_refused(self, hop_length):
         with pytest.raises(ValueError, match="must be constant"):
             self.pair(256, hop_length)
+
+    def test_windows_that_add_up_elsewhere_than_at_the_end_are_refused(self):
+        analysis, synthesis = windows(256, 128)
+        with pytest.raises(ValueError, match="must be constant"):
+            self.synthesis(256, 64, 2, np.roll(analysis, -128), synthesis)
 
     def test_a_hop_that_does_not_divide_n_fft_works_when_the_windows_add_up(self):
         # Ones over the first 192 = 2 * 96 samples: every sample lies under exactly two hops of 96.
@@ -150,13 +172,11 @@ class TestNumpyStft(StftContract):
     analysis, synthesis = NumpyAnalysis, NumpySynthesis
 
 
-@pytest.mark.parametrize(("n_fft", "hop_length"), SIZES)
-def test_both_give_the_same_spectra_and_samples(n_fft, hop_length):
+@pytest.mark.parametrize(("n_fft", "hop_length", "length"), SIZES)
+def test_both_give_the_same_spectra_and_samples(n_fft, hop_length, length):
     samples = noise(10 * hop_length * (n_fft // hop_length), 2)
-    window = sqrt_hann(n_fft)
-    sizes = (n_fft, hop_length, 2)
-    ours = there_and_back(StftAnalysis(*sizes, window), StftSynthesis(*sizes, window, window), samples)
-    numpys = there_and_back(NumpyAnalysis(*sizes, window), NumpySynthesis(*sizes, window, window), samples)
+    ours = there_and_back(*TestCppStft().pair(n_fft, hop_length, length), samples)
+    numpys = there_and_back(*TestNumpyStft().pair(n_fft, hop_length, length), samples)
     for got, wanted in zip(ours, numpys, strict=True):
         assert np.abs(got - wanted).max() <= BIN_TOLERANCE * np.abs(wanted).max()
 
@@ -203,6 +223,13 @@ def test_wrong_dtypes_and_windows_are_refused():
         analysis.process(np.zeros((64, 2), np.float32), np.zeros((1, 2, 129), np.complex128))
     with pytest.raises(ValueError, match="the window has 255 values; n_fft is 256"):
         StftAnalysis(256, 64, 2, sqrt_hann(255))
+    for length in (63, 257):
+        with pytest.raises(
+            ValueError, match=rf"has {length} values; it must have from hop_length \(64\) to n_fft"
+        ):
+            StftSynthesis(256, 64, 2, sqrt_hann(256), sqrt_hann(length))
+    with pytest.raises(ValueError, match=r"shape \(256, 1\); it must have one axis"):
+        StftAnalysis(256, 64, 2, sqrt_hann(256)[:, None])
     for hop_length, channels in ((0, 2), (257, 2), (64, 0)):
         with pytest.raises(ValueError, match="at least 1"):
             StftAnalysis(256, hop_length, channels, sqrt_hann(256))

@@ -7,7 +7,7 @@ from train_rig import batch, log_rows, numbered, training_cache
 
 import diffvs.train
 from diffvs import checkpoint
-from diffvs.config import PRESETS
+from diffvs.presets import PRESETS
 from diffvs.sampling import default_sigmas, separate
 
 WINDOW = PRESETS["tiny-window"]

@@ -9,7 +9,7 @@ from torch import nn
 from train_rig import TINY, batch, broken
 
 from diffvs import checkpoint
-from diffvs.config import PRESETS
+from diffvs.presets import PRESETS
 from diffvs.sampling import StreamingSampler, default_sigmas, frame_noise
 from diffvs.spectrum import RunningLevel, analyse
 from diffvs.training.objective import Objective

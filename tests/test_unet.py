@@ -7,9 +7,10 @@ import pytest
 import torch
 from denoisers import assert_same, awake, changed, image
 
-from diffvs.config import PRESETS, CausalUNetConfig, EdmConfig, ModelConfig
+from diffvs.config import CausalUNetConfig, EdmConfig, ModelConfig
 from diffvs.edm import Denoiser, preconditioning
 from diffvs.layers import BRANCH_GAIN, Context, FrequencyMixer, MPConv, normalise
+from diffvs.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 CAUSAL = [name for name, model in PRESETS.items() if model.network.kind == "causal"]
@@ -108,7 +109,7 @@ def test_every_frequency_of_a_frame_is_heard_by_every_other():
     assert (denoiser(noisy, SIGMA, mixture) != before).any(1).all()
 
 
-@pytest.mark.parametrize("name", ["tiny", "live"])
+@pytest.mark.parametrize("name", ["tiny", "live-scratch"])
 def test_training_computes_what_evaluation_computes(name):
     denoiser = awake(PRESETS[name])
     noisy, mixture = inputs(denoiser.config, frames=6)
@@ -229,9 +230,9 @@ def test_twice_the_data_under_twice_the_noise_is_the_same_problem():
     assert_same(two(2 * noisy, 2 * SIGMA, 2 * mixture), 2 * one(noisy, SIGMA, mixture))
 
 
-def test_the_docs_show_the_state_of_live():
+def test_the_docs_show_the_state_of_live_scratch():
     with torch.device("meta"):
-        shapes = Denoiser(PRESETS["live"]).state_shapes()
+        shapes = Denoiser(PRESETS["live-scratch"]).state_shapes()
     page = (Path(__file__).resolve().parent.parent / "docs" / "network.md").read_text(encoding="utf-8")
     rows = [
         line.split("|")[2:5] for line in page.splitlines() if line.startswith(("| encoder", "| mid", "| dec"))

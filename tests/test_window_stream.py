@@ -10,7 +10,7 @@ import torch
 from exported import exported
 from signals import noise
 
-from diffvs.config import PRESETS
+from diffvs.presets import PRESETS
 from export.verify import separate_sliding
 from stream.engine import Engine
 from stream.separation.anytime import Anytime

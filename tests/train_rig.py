@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from data_files import make_cache, tone
 
-from diffvs.config import PRESETS
 from diffvs.data.cache import Entry
 from diffvs.data.loader import Batch
+from diffvs.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 # Columns of log.csv that are a matter of time, not of what was learned.

@@ -57,7 +57,7 @@ def settings(
     """Every combination once; what is not given is the model's own. An impossible one raises ValueError."""
     edm, spectrum = config.edm, config.spectrum
     latency = None
-    if config.network.kind == "causal":
+    if config.causal:
         samples = spectrum.latency + config.network.lookahead_frames * spectrum.hop_length
         latency = 1_000 * samples / spectrum.sample_rate
     found: dict[str, Setting] = {}

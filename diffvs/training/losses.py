@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffvs.config import CausalUNetConfig, ModelConfig
+from diffvs.config import ModelConfig
 from diffvs.edm import loss_weight
 from diffvs.spectrum import expand
 
@@ -43,7 +43,7 @@ def training_loss(
     loss depends on that example alone, so a batch may be split over processes. An example with loss_bins 0
     counts for nothing.
     """
-    settling = SETTLING_FRAMES if isinstance(config.network, CausalUNetConfig) else 0
+    settling = SETTLING_FRAMES if config.causal else 0
     bins = torch.arange(target.shape[2], device=target.device)
     known = (bins < loss_bins[:, None])[:, None, :, None]
     estimate, target, mixture = (

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, get_args
 import torch
 
 from diffvs.checkpoint import CONFIG, WEIGHTS, config_from_json, load
-from diffvs.config import PRESETS, EdmConfig, ModelConfig
+from diffvs.config import EdmConfig, ModelConfig
+from diffvs.presets import PRESETS
 from diffvs.training.losses import SETTLING_FRAMES
 from diffvs.training.objective import SamplerGradient
 from diffvs.training.run import Rhythm

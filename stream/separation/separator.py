@@ -29,7 +29,7 @@ class Separator(Protocol):
     channels: int
     hop_length: int
     lookahead: int  # samples of future waited for; part of latency
-    latency: int  # samples: n_fft - hop_length + lookahead, constant from prepare on
+    latency: int  # samples: of the transform and back, and lookahead; constant from prepare on
 
     @property
     def status(self) -> str:
@@ -60,15 +60,21 @@ class IdentitySeparator:
     status = "nothing is separated"
 
     def __init__(
-        self, *, sample_rate: int = 44_100, channels: int = 2, n_fft: int = 2_048, hop_length: int = 1_024
+        self,
+        *,
+        sample_rate: int = 44_100,
+        channels: int = 2,
+        n_fft: int = 2_048,
+        hop_length: int = 1_024,
+        synthesis_length: int = 0,
     ):
         self.sample_rate = sample_rate
         self.channels = channels
         self.hop_length = hop_length
-        self.latency = n_fft - hop_length
-        window = sqrt_hann(n_fft)
-        self._analysis = cpp_ext.StftAnalysis(n_fft, hop_length, channels, window)
-        self._synthesis = cpp_ext.StftSynthesis(n_fft, hop_length, channels, window, window)
+        analysis, synthesis = windows(n_fft, hop_length, synthesis_length)
+        self._analysis = cpp_ext.StftAnalysis(n_fft, hop_length, channels, analysis)
+        self._synthesis = cpp_ext.StftSynthesis(n_fft, hop_length, channels, analysis, synthesis)
+        self.latency = self._synthesis.latency
         self._n_bins = n_fft // 2 + 1
 
     def set_steps(self, steps: int | None) -> bool:
@@ -91,6 +97,22 @@ class IdentitySeparator:
         self._synthesis.reset()
 
 
-def sqrt_hann(n_fft: int) -> NDArray[np.float32]:
-    """Periodic square-root Hann window, (n_fft,): applied twice it overlaps to a constant."""
-    return np.sin(np.pi * np.arange(n_fft) / n_fft).astype(np.float32)
+def windows(
+    n_fft: int, hop_length: int, synthesis_length: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Analysis window (n_fft,) and the synthesis window (synthesis_length,) for the end of each frame.
+
+    The analysis hears n_fft samples and falls within the last half of synthesis_length, so that little has to
+    be waited for. The product of both is a periodic Hann window that overlap-adds to 1. When synthesis_length
+    is n_fft, or 0, both are the square root of that. After Mauler and Martin (2007), "A low delay, variable
+    resolution, perfect reconstruction spectral analysis-synthesis system for speech enhancement".
+    """
+    length = synthesis_length or n_fft
+    peak = n_fft - length / 2
+    n = np.arange(n_fft)
+    analysis = np.where(n < peak, np.sin(np.pi * n / (2 * peak)), np.cos(np.pi * (n - peak) / length))
+    analysis *= (2 * hop_length / n_fft) ** 0.5
+    hann = np.sin(np.pi * np.arange(length) / length) ** 2 * (2 * hop_length / length)
+    end = analysis[n_fft - length :]
+    synthesis = np.divide(hann, end, out=np.zeros(length), where=end != 0)
+    return analysis.astype(np.float32), synthesis.astype(np.float32)

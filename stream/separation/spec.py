@@ -15,7 +15,7 @@ from typing import Any
 
 from stream.separation.separator import ModelError
 
-SCHEMA = 3  # raised when a reader of the old number would misunderstand the new
+SCHEMA = 4  # raised when a reader of the old number would misunderstand the new
 METADATA_KEY = "diffvs.spec"
 KINDS = ("causal", "window")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -48,6 +48,7 @@ class ModelSpec:
     precision: str = "fp32"
     channels: int = 2
     window: str = "sqrt-hann"  # periodic, both ways, scaled so that the two overlap-add to 1
+    synthesis_length: int = 0  # samples at a frame's end that become sound; 0: n_fft; new in schema 4
     lookahead_frames: int = 0
     window_frames: int = 0  # that a window model sees at once; 0 for a causal one
     stride_frames: int = 1  # by which its window moves from run to run
@@ -70,7 +71,7 @@ class ModelSpec:
     @property
     def latency(self) -> int:
         """Samples between a sample of the mixture and the same one of the vocals."""
-        return self.n_fft - self.hop_length + self.lookahead
+        return (self.synthesis_length or self.n_fft) - self.hop_length + self.lookahead
 
     @property
     def lookahead(self) -> int:
@@ -128,6 +129,15 @@ class ModelSpec:
                 "n_fft",
                 self.n_fft % self.hop_length == 0 and self.n_fft > self.hop_length,
                 "a multiple of hop_length",
+            ),
+            (
+                "synthesis_length",
+                self.synthesis_length == 0
+                or (
+                    self.synthesis_length % self.hop_length == 0
+                    and 2 * self.hop_length <= self.synthesis_length <= self.n_fft
+                ),
+                "0, or a multiple of hop_length from 2 * hop_length to n_fft",
             ),
             ("bins", self.bins <= self.n_fft // 2 + 1, "at most n_fft // 2 + 1"),
             ("exponent", 0 < self.exponent <= 1, "above 0 and at most 1"),

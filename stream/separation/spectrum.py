@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import cpp_ext
 from stream.separation.sampler import Image
-from stream.separation.separator import sqrt_hann
+from stream.separation.separator import windows
 from stream.separation.spec import ModelSpec
 
 TINY = 1e-8  # keeps |X| ** negative finite
@@ -22,12 +22,10 @@ Spectra = NDArray[np.complex64]  # (frames, channels, n_bins)
 
 def transforms(spec: ModelSpec) -> tuple[cpp_ext.StftAnalysis, cpp_ext.StftSynthesis]:
     """Analysis and synthesis at the scale that the model was trained with."""
-    # The window has half of what makes analysis and synthesis add up to 1, and spectra are divided by
-    # sqrt(n_fft). The synthesis undoes any scale of the analysis.
-    scale = (2 * spec.hop_length) ** 0.5 / spec.n_fft
-    window = sqrt_hann(spec.n_fft) * np.float32(scale)
+    analysis, synthesis = windows(spec.n_fft, spec.hop_length, spec.synthesis_length)
+    analysis /= np.float32(spec.n_fft**0.5)  # as spectra are; the synthesis undoes any scale of the analysis
     sizes = spec.n_fft, spec.hop_length, spec.channels
-    return cpp_ext.StftAnalysis(*sizes, window), cpp_ext.StftSynthesis(*sizes, window, window)
+    return cpp_ext.StftAnalysis(*sizes, analysis), cpp_ext.StftSynthesis(*sizes, analysis, synthesis)
 
 
 def make_spectra(spec: ModelSpec, frames: int) -> Spectra:
