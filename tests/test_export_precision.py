@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
-from exported import RATE, checkpoint_folder, export
+from exported import RATE, checkpoint_folder, export, exported
 from signals import noise
 
+from diffvs.presets import PRESETS
 from export import quality
+from export.precision import to_int8
 from stream.separation.diffusion import DiffusionSeparator
 from stream.separation.model import OnnxModel
 
@@ -49,6 +52,18 @@ def test_half_and_quarter_precision_are_smaller_and_stream_all_the_same(
             [separator.process(mixture[i : i + HOP]).copy() for i in range(0, 40 * HOP, HOP)]
         )
         np.testing.assert_array_equal(single, whole)
+
+
+def test_a_pyramid_keeps_what_works_in_full_resolution_in_fp32(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(exported(PRESETS["tiny-pyramid"])[1].read_bytes())
+    convolutions = {node.name for node in onnx.load(path).graph.node if node.op_type == "Conv"}
+    to_int8(path, noise(RATE))
+    graph = onnx.load(path).graph
+    dequantised = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    fine = {node.name for node in graph.node if node.op_type == "Conv" and node.input[1] not in dequantised}
+    assert fine == {name for name in convolutions if "/down.2/" not in name and "/up.2/" not in name}
+    assert fine < convolutions
 
 
 def test_int8_asks_for_a_song(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
