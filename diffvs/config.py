@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,7 @@ class EdmConfig:
 class CausalUNetConfig:
     """The live network: a U-Net that halves frequency only, so that one frame is the grain of its latency."""
 
+    learning_rate: ClassVar[float] = 4e-3  # on weights that are normalised in the forward pass
     kind: Literal["causal"] = "causal"
     bands: int = 32  # equal-width bands, stacked as channels
     widths: tuple[int, ...] = (96, 128, 160, 192)  # multiples of 32 keep the CPU's vector units full
@@ -124,6 +125,7 @@ class PyramidUNetConfig:
     """The live network that starts from weights trained on many songs: each level halves the frequencies and
     doubles its step in time, as a U-Net of whole spectrograms would, but frame by frame."""
 
+    learning_rate: ClassVar[float] = 2e-4  # on weights as they are, and worth keeping
     kind: Literal["pyramid"] = "pyramid"
     bins: int = 1_024  # that the pyramid sees; those above follow by bands
     widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)  # channels of each level
@@ -161,6 +163,7 @@ class DdpmppConfig:
     are the paper's and which are ours.
     """
 
+    learning_rate: ClassVar[float] = 4e-3
     kind: Literal["window"] = "window"
     bands: int = 1  # equal-width bands, stacked as channels
     width: int = 128  # channels of the first convolution; the embedding of the noise level is 4 times wider

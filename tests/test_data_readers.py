@@ -9,6 +9,7 @@ from data_files import make_eif, make_moises, make_musdb, write
 from diffvs.data.cache import HeldOutError
 from diffvs.data.prepare import find_recordings
 from diffvs.data.readers import (
+    UNHEARD,
     DataSetError,
     read_eif,
     read_estimated,
@@ -94,7 +95,8 @@ def test_notes_are_joined_per_folder(tmp_path):
 
 
 def test_estimates_are_songs_where_both_are_there_and_only_the_vocals_are_band_limited(tmp_path):
-    for name in ("both.v.flac", "both.a.flac", "voice.v.flac", "music.a.flac"):
+    left_out = f"{UNHEARD[0]}.v.flac"
+    for name in ("both.v.flac", "both.a.flac", "voice.v.flac", "music.a.flac", left_out):
         write(tmp_path / name, seconds=0.2)
     both, voice = read_estimated(tmp_path)
     assert (both.song, voice.song) == ("both", "voice")

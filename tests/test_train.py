@@ -137,6 +137,12 @@ def test_steps_that_are_done_again_are_logged_once(train, tmp_path):
     assert all(row["loss"] != "9" for row in rows)
 
 
+@pytest.mark.parametrize(("preset", "rate"), [("tiny", "0.004"), ("tiny-pyramid", "0.0002")])
+def test_the_learning_rate_is_the_models_own(train, capsys, preset, rate):
+    assert train("--steps", 1, "--dry-run", preset=preset) == 0
+    assert f'"learning_rate": {rate},' in capsys.readouterr().out
+
+
 def test_what_changed_since_the_last_time_is_said(train, capsys):
     assert train("--steps", 1) == 0
     assert train("--steps", 2, "--lr", "0.005") == 0

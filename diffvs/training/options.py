@@ -136,7 +136,8 @@ def _add_fields(
             names = [f"--{field.name.replace('_', '-')}"]
             names += [short[field.name]] if short and field.name in short else []
             default: Any = field.default
-            shown = "the model's own" if config is EdmConfig else default
+            own = config is EdmConfig or field.name == "learning_rate"
+            shown = "the model's own" if own else default
             group.add_argument(
                 *names,
                 type=type(default),
@@ -178,14 +179,16 @@ def configurations(arguments: argparse.Namespace, device: torch.device) -> Confi
             raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
     rhythm = Rhythm(**given(arguments, RHYTHM_OPTIONS))
     resumed = resumable(arguments.out) is not None
-    return Configurations(model_config(arguments), train_config(arguments, device), rhythm, resumed)
+    model = model_config(arguments)
+    return Configurations(model, train_config(arguments, device, model), rhythm, resumed)
 
 
-def train_config(arguments: argparse.Namespace, device: torch.device) -> TrainConfig:
+def train_config(arguments: argparse.Namespace, device: torch.device, model: ModelConfig) -> TrainConfig:
     """How to learn. Raises ValueError naming a value that makes no sense."""
     more = ("steps", "minutes", "finetune_sampler", "sampler_gradient")
     bfloat16 = has_bfloat16(device) if arguments.bfloat16 is None else arguments.bfloat16
-    return TrainConfig(**given(arguments, TRAIN_OPTIONS), **given(arguments, more), bfloat16=bfloat16)
+    values = {"learning_rate": model.network.learning_rate, **given(arguments, TRAIN_OPTIONS)}
+    return TrainConfig(**values, **given(arguments, more), bfloat16=bfloat16)
 
 
 def has_bfloat16(device: torch.device) -> bool:

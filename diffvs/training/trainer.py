@@ -31,7 +31,7 @@ class TrainConfig:
     """How a run learns. Saved beside the checkpoint; `batch_size` counts the examples of all processes."""
 
     batch_size: int = 4
-    learning_rate: float = 4e-3  # on weights that are normalised in the forward pass
+    learning_rate: float = 4e-3
     warmup_steps: int = 100
     final_share: float = 0.01  # of the learning rate, reached at the end by a half cosine
     steps: int | None = None  # the run ends after so many steps ...
