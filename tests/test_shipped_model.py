@@ -13,8 +13,8 @@ from stream.separation.load import load_separator
 from stream.separation.separator import BUNDLED_MODEL, Audio
 
 RECORDED_SDR_DB = {
-    "vocals": 3.15,
-    "accompaniment": 4.32,
+    "vocals": 3.06,
+    "accompaniment": 4.23,
 }  # on the first 20 s of the demo song (docs/model.md)
 WORSE_DB = 0.3
 DRIFT_DB = 0.5
@@ -59,7 +59,7 @@ def test_the_model_is_as_good_as_recorded() -> None:
 
 @pytest.mark.parametrize("level_db", [-30, 12])
 def test_a_song_is_separated_alike_at_any_level(level_db: float) -> None:
-    mixture = load_song(44_100)[0][: 10 * 44_100]
+    mixture = load_song(44_100)[0][10 * 44_100 : 20 * 44_100]  # it begins as good as silent
     gain = np.float32(10 ** (level_db / 20))
     assert sdr(vocals_of(gain * mixture) / gain, vocals_of(mixture)) > 40
 
