@@ -10,9 +10,11 @@ from torch import Tensor
 
 from diffvs.config import ModelConfig
 from diffvs.edm import Denoiser
+from diffvs.layers import Context
 from diffvs.presets import PRESETS
 
 ROUNDING = 1e-5
+SIGMA = torch.tensor([0.8])
 
 
 def changed(name: str, **network: Any) -> ModelConfig:
@@ -47,3 +49,17 @@ def image(config: ModelConfig, frames: int, seed: int = 0, batch: int = 1) -> Te
     """Unit normal image (batch, 4, bins, frames)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, 4, config.spectrum.bins, frames, generator=generator)
+
+
+def streamed(denoiser: Denoiser, noisy: Tensor, mixture: Tensor, chunks: list[int]) -> Tensor:
+    """What the denoiser answers to consecutive chunks, carrying its past from one to the next."""
+    state = [torch.zeros(1, *shape) for shape in denoiser.state_shapes()]
+    answers: list[Tensor] = []
+    start = 0
+    for frames in chunks:
+        context = Context(state)
+        part = slice(start, start := start + frames)
+        answers.append(denoiser(noisy[..., part], SIGMA, mixture[..., part], context))
+        state = context.next
+    assert start == noisy.shape[-1]
+    return torch.cat(answers, dim=-1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from denoisers import assert_same, awake, changed, image
+from denoisers import SIGMA, assert_same, awake, changed, image, streamed
 from torch import nn
 
 from diffvs.config import PyramidUNetConfig
@@ -15,19 +15,6 @@ from diffvs.presets import PRESETS
 from diffvs.pyramid import NarrowConv
 
 TINY = PRESETS["tiny-pyramid"]
-SIGMA = torch.tensor([0.8])
-
-
-def streamed(denoiser, noisy, mixture, chunks):
-    state = [torch.zeros(1, *shape) for shape in denoiser.state_shapes()]
-    answers, start = [], 0
-    for frames in chunks:
-        context = Context(state)
-        part = slice(start, start := start + frames)
-        answers.append(denoiser(noisy[..., part], SIGMA, mixture[..., part], context))
-        state = context.next
-    assert start == noisy.shape[-1]
-    return torch.cat(answers, dim=-1)
 
 
 @pytest.mark.parametrize("chunks", [[1] * 80, [3, 1, 4, 2, 8, 62], [80], [79, 1]])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from denoisers import assert_same, awake, changed, image
+from denoisers import SIGMA, assert_same, awake, changed, image, streamed
 
 from diffvs.config import CausalUNetConfig, EdmConfig, ModelConfig
 from diffvs.edm import Denoiser, preconditioning
@@ -14,20 +14,6 @@ from diffvs.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 CAUSAL = [name for name, model in PRESETS.items() if model.network.kind == "causal"]
-SIGMA = torch.tensor([0.8])
-
-
-def streamed(denoiser, noisy, mixture, chunks):
-    """What the denoiser answers to consecutive chunks, carrying its past from one to the next."""
-    state = [torch.zeros(1, *shape) for shape in denoiser.state_shapes()]
-    answers, start = [], 0
-    for frames in chunks:
-        context = Context(state)
-        part = slice(start, start := start + frames)
-        answers.append(denoiser(noisy[..., part], SIGMA, mixture[..., part], context))
-        state = context.next
-    assert start == noisy.shape[-1]
-    return torch.cat(answers, dim=-1)
 
 
 def random_chunks(total, seed):
