@@ -67,6 +67,20 @@ def add_branch(trunk: Tensor, branch: Tensor) -> Tensor:
     return torch.add(branch, trunk, alpha=TRUNK_GAIN)
 
 
+FOURIER_FEATURES = 32
+
+
+def noise_rates() -> Tensor:
+    """(FOURIER_FEATURES,): how fast the features of the noise level turn, from 100 down to a hundredth."""
+    return torch.exp(-math.log(1e4) * torch.arange(FOURIER_FEATURES) / FOURIER_FEATURES) * 100
+
+
+def noise_features(c_noise: Tensor, rates: Tensor) -> Tensor:
+    """c_noise (b,) -> (b, 2 * FOURIER_FEATURES) of unit deviation."""
+    angle = c_noise[:, None] * rates
+    return torch.cat([angle.cos(), angle.sin()], dim=1) * math.sqrt(2)
+
+
 class MPConv(nn.Module):
     """Convolution with weights of unit length per output channel; causal in time, centred in frequency."""
 

@@ -11,16 +11,13 @@ Images are (batch, channels, time, frequency) inside: a single frame still fills
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from diffvs.config import PyramidUNetConfig
-from diffvs.layers import Context
+from diffvs.layers import FOURIER_FEATURES, Context, noise_features, noise_rates
 
-FOURIER_FEATURES = 32
 LEAK = 0.2
 POWER_GAIN = 0.25  # brings the power of music near to unit deviation
 TIME = 2  # the axis
@@ -129,7 +126,7 @@ class PyramidUNet(nn.Module):
         if bins < config.bins or (bins - config.bins) % config.high_bands:
             raise ValueError(f"{bins} bins do not leave {config.high_bands} equal bands above {config.bins}")
         widths, depth, embedding = config.widths, len(config.widths), config.embedding
-        self.bins, self.head = config.bins, config.head
+        self.bins = config.bins
         self.embed_in = nn.Linear(2 * FOURIER_FEATURES, embedding)
         self.embed_out = nn.Linear(embedding, embedding)
         self.down = nn.ModuleList(
@@ -158,11 +155,10 @@ class PyramidUNet(nn.Module):
         self.leave = nn.Conv2d(config.head, 14, LAST_TAPS, dilation=(1, 2), padding=(0, 3))
         self.highs = Highs(config.high_bands) if bins > config.bins else None
         self.rates: Tensor
-        rates = torch.exp(-math.log(1e4) * torch.arange(FOURIER_FEATURES) / FOURIER_FEATURES) * 100
-        self.register_buffer("rates", rates, persistent=False)
+        self.register_buffer("rates", noise_rates(), persistent=False)
 
     def forward(self, x: Tensor, c_noise: Tensor, context: Context) -> Tensor:
-        embedding = self._embed(c_noise)
+        embedding = self.embed(c_noise)
         x = x.transpose(2, 3)
         noisy, mixture = torch.split(x, 4, dim=1)
         # At an exponent of 0.5 the power of the compressed image is the amplitude of the linear one.
@@ -178,7 +174,7 @@ class PyramidUNet(nn.Module):
         for level in reversed(range(len(self.up))):
             if level < len(self.up) - 1:
                 x = torch.cat([skips[level], x], dim=1)
-            x = F.relu(_interleave(self.up[level](x, embedding, context)))
+            x = F.relu(interleave(self.up[level](x, embedding, context)))
 
         x = self.leave(context.extend(x, LAST_TAPS[0] - 1, TIME))
         logits, turned, others = torch.split(x, [2, 4, 8], dim=1)
@@ -193,14 +189,13 @@ class PyramidUNet(nn.Module):
     def _width_above(self, level: int, config: PyramidUNetConfig) -> int:
         return config.widths[level - 1] if level else config.head
 
-    def _embed(self, c_noise: Tensor) -> Tensor:
-        angle = c_noise[:, None] * self.rates
-        features = torch.cat([angle.cos(), angle.sin()], dim=1) * math.sqrt(2)
+    def embed(self, c_noise: Tensor) -> Tensor:
+        features = noise_features(c_noise, self.rates)
         embedding: Tensor = F.silu(self.embed_out(F.silu(self.embed_in(features))))
         return embedding
 
 
-def _interleave(x: Tensor) -> Tensor:
+def interleave(x: Tensor) -> Tensor:
     """(b, 2c, t, f) -> (b, c, t, 2f): the two halves of the channels become even and odd frequencies."""
     batch, channels, _, frequencies = map(int, x.shape)  # all but time, which stays open in a graph
     x = x.reshape(batch, 2, channels // 2, -1, frequencies).permute(0, 2, 3, 4, 1)

@@ -6,7 +6,6 @@ song, and the answer is the same (`tests/test_unet.py`).
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import torch
@@ -14,9 +13,17 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from diffvs.config import CausalUNetConfig
-from diffvs.layers import BRANCH_GAIN, SILU_GAIN, Context, FrequencyMixer, MPConv, add_branch
-
-FOURIER_FEATURES = 32
+from diffvs.layers import (
+    BRANCH_GAIN,
+    FOURIER_FEATURES,
+    SILU_GAIN,
+    Context,
+    FrequencyMixer,
+    MPConv,
+    add_branch,
+    noise_features,
+    noise_rates,
+)
 
 
 class ResidualBlock(nn.Module):
@@ -86,8 +93,7 @@ class CausalUNet(nn.Module):
         if self.weigh is not None:
             self.weigh_gain = nn.Parameter(torch.zeros([]))
         self.rates: Tensor
-        rates = torch.exp(-math.log(1e4) * torch.arange(FOURIER_FEATURES) / FOURIER_FEATURES) * 100
-        self.register_buffer("rates", rates, persistent=False)
+        self.register_buffer("rates", noise_rates(), persistent=False)
 
     def forward(self, x: Tensor, c_noise: Tensor, context: Context) -> Tensor:
         batch, _, bins, frames = x.shape
@@ -118,8 +124,7 @@ class CausalUNet(nn.Module):
         return answer.reshape(batch, -1, bins, frames)
 
     def _embed(self, c_noise: Tensor) -> Tensor:
-        angle = c_noise[:, None] * self.rates
-        features = torch.cat([angle.cos(), angle.sin()], dim=1) * math.sqrt(2)
+        features = noise_features(c_noise, self.rates)
         hidden = silu(self.embed_in(features))
         return silu(self.embed_out(hidden))[:, :, None, None]
 

@@ -33,7 +33,7 @@ from diffvs.edm import Denoiser
 from diffvs.evaluation.spleeter import networks
 from diffvs.layers import Context
 from diffvs.presets import PRESETS
-from diffvs.pyramid import LEAK, POWER_GAIN, Activation, NarrowConv, PyramidUNet, _interleave
+from diffvs.pyramid import LEAK, POWER_GAIN, Activation, NarrowConv, PyramidUNet, interleave
 from diffvs.spectrum import windows
 from diffvs.training.objective import Objective
 
@@ -75,7 +75,7 @@ class Teacher:
         return F.conv2d(padded, kernel, bias.repeat(2), dilation=(step, 1))
 
     def rectify(self, level: int, x: Tensor) -> Tensor:
-        return _scaled(F.relu(_interleave(x)), self.up_norms[level])
+        return _scaled(F.relu(interleave(x)), self.up_norms[level])
 
 
 @torch.inference_mode()
@@ -91,7 +91,7 @@ def take_over(denoiser: Denoiser, images: Sequence[Tensor]) -> None:
         power = mixture[:, 0::2].square() + mixture[:, 1::2].square()
         ours.append(torch.cat([POWER_GAIN * power, mixture, torch.zeros_like(mixture)], dim=1))
         theirs.append(power * gain)
-    embedding = network._embed(torch.full((1,), denoiser.config.edm.sigma_max).log() / 4)
+    embedding = network.embed(torch.full((1,), denoiser.config.edm.sigma_max).log() / 4)
 
     our_skips: list[list[Tensor]] = []
     their_skips: list[list[Tensor]] = []
@@ -122,7 +122,7 @@ def take_over(denoiser: Denoiser, images: Sequence[Tensor]) -> None:
         theirs = [teacher.up(level, x) for x in theirs]
         loudness = root_mean_square([F.relu(x) for x in theirs])
         fit(up, ours, [x / loudness for x in theirs])
-        ours = [F.relu(_interleave(up(x, embedding, Context()))) for x in ours]
+        ours = [F.relu(interleave(up(x, embedding, Context()))) for x in ours]
         theirs = [teacher.rectify(level, x) for x in theirs]
     _fit_last(network, teacher, loudness)
 

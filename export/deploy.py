@@ -12,7 +12,6 @@ An export compares both, so what stands here twice cannot drift apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from diffvs.edm import Denoiser, preconditioning
-from diffvs.layers import BRANCH_GAIN, SILU_GAIN, TRUNK_GAIN, MPConv, normalise
+from diffvs.layers import BRANCH_GAIN, SILU_GAIN, TRUNK_GAIN, MPConv, noise_features, normalise
 from diffvs.unet import CausalUNet, Level, ResidualBlock
 
 
@@ -150,8 +149,7 @@ class Modulation(nn.Module):
         self.expand = nn.Parameter(torch.cat(weights)[:, :, 0, 0].detach().t().contiguous())
 
     def forward(self, c_noise: Tensor) -> Sequence[Tensor]:
-        angle = c_noise[:, None] * self.rates
-        features = torch.cat([angle.cos(), angle.sin()], dim=1) * math.sqrt(2)
+        features = noise_features(c_noise, self.rates)
         embedding = silu(self.embed_out(silu(self.embed_in(features))))
         factors = (embedding @ self.expand + 1).reshape(1, -1, 1, 1)
         return torch.split(factors, self.channels, dim=1)
