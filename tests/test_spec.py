@@ -90,6 +90,7 @@ def test_the_first_three_schemas_made_vocals_of_whole_frames() -> None:
         (changed(states={"a": [1, 2]}), "states"),
         (changed(states={"a": [1, 2, 0]}), "states"),
         (changed(sample_rate=0), "sample_rate = 0, it must be above 0"),
+        (changed(hop_length=0), "hop_length = 0, it must be above 0"),
         (changed(hop_length=100), "n_fft = 256, it must be a multiple of hop_length"),
         (
             changed(synthesis_length=-256),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,8 +105,8 @@ class ModelSpec:
         """Frames at the end of a window that are made or waited for."""
         return self.lookahead_frames + self.stride_frames
 
-    def _requirements(self) -> list[tuple[str, bool, str]]:
-        """Field, whether it is fine, and what it must be."""
+    def _requirements(self) -> Iterator[tuple[str, bool, str]]:
+        """Field, whether it is fine, and what it must be. The later ones count on those that are above 0."""
         positive = (
             "sample_rate",
             "n_fft",
@@ -118,9 +118,10 @@ class ModelSpec:
             "sigma_min",
             "rho",
         )
-        return [
+        for name in positive:
+            yield name, getattr(self, name) > 0, "above 0"
+        yield from [
             ("schema", 1 <= self.schema <= SCHEMA, f"in 1..{SCHEMA}"),
-            *((name, getattr(self, name) > 0, "above 0") for name in positive),
             ("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}"),
             ("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
             ("window", self.window == "sqrt-hann", "sqrt-hann"),
