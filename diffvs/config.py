@@ -215,6 +215,8 @@ class ModelConfig:
             raise ValueError(
                 f"level_seconds is for causal networks, the network is of kind {self.network.kind}"
             )
+        if self.segment_frames < 1:
+            raise ValueError(f"segment_frames must be at least 1, got {self.segment_frames}")
 
     @property
     def causal(self) -> bool:

@@ -7,25 +7,25 @@ from denoisers import image
 from diffvs.edm import loss_weight
 from diffvs.presets import PRESETS
 from diffvs.spectrum import expand
-from diffvs.training.losses import QUIET_LOUDNESS, SETTLING_FRAMES, training_loss
+from diffvs.training.losses import QUIET_LOUDNESS, training_loss
 
-TINY_MODEL, WINDOW = PRESETS["tiny"], PRESETS["tiny-window"]
+TINY_MODEL = PRESETS["tiny"]
 AT_MAX = TINY_MODEL.edm.sigma_max
-FRAMES = SETTLING_FRAMES + 6
+FRAMES = 6
 
 
-def example(batch=1, seed=0, config=TINY_MODEL):
+def example(batch=1, seed=0):
     """estimate, target, mixture, and every bin known."""
-    images = [image(config, FRAMES, seed=10 * seed + i, batch=batch) for i in range(3)]
-    return *images, torch.full((batch,), config.spectrum.bins)
+    images = [image(TINY_MODEL, FRAMES, seed=10 * seed + i, batch=batch) for i in range(3)]
+    return *images, torch.full((batch,), TINY_MODEL.spectrum.bins)
 
 
 def test_the_denoising_loss_is_the_weighted_square():
     estimate, target, mixture, bins = example(batch=2)
     sigma = torch.tensor([0.3, 2.0])
     losses = training_loss(estimate, target, mixture, sigma, bins, TINY_MODEL, 1.0)
-    heard = (estimate - target)[..., SETTLING_FRAMES:].square()
-    expected = sum(loss_weight(sigma, 0.5)[i] * heard[i].mean() for i in range(2)) / 2
+    squared = (estimate - target).square()
+    expected = sum(loss_weight(sigma, 0.5)[i] * squared[i].mean() for i in range(2)) / 2
     assert float(losses.denoising) == pytest.approx(float(expected), rel=1e-5)
     assert float(losses.expanded) == 0  # no example is at sigma_max
     assert float(losses.total) == float(losses.denoising)
@@ -35,7 +35,7 @@ def test_the_expanded_loss_is_the_error_of_linear_spectra_at_sigma_max():
     estimate, target, mixture, bins = example(batch=2)
     sigma = torch.tensor([AT_MAX, 1.0])
     losses = training_loss(estimate, target, mixture, sigma, bins, TINY_MODEL, 0.5)
-    e, t, m = (expand(x[:1, ..., SETTLING_FRAMES:], TINY_MODEL.spectrum) for x in (estimate, target, mixture))
+    e, t, m = (expand(x[:1], TINY_MODEL.spectrum) for x in (estimate, target, mixture))
     error, vocals, whole = (float(x.square().mean().sqrt()) for x in (e - t, t, m))
     expected = error / (0.5 * (vocals + whole) + QUIET_LOUDNESS)
     assert float(losses.expanded) == pytest.approx(expected / 2, rel=1e-5)
@@ -66,10 +66,12 @@ def test_a_batch_is_the_mean_of_its_examples_however_it_is_split():
             torch.testing.assert_close(mean, getattr(whole, name))
 
 
-def gradient(config, bins, sigma=AT_MAX):
-    estimate, target, mixture, _ = example(config=config)
+def gradient(bins):
+    estimate, target, mixture, _ = example()
     estimate.requires_grad_()
-    loss = training_loss(estimate, target, mixture, torch.tensor([sigma]), torch.tensor([bins]), config, 1.0)
+    loss = training_loss(
+        estimate, target, mixture, torch.tensor([AT_MAX]), torch.tensor([bins]), TINY_MODEL, 1.0
+    )
     assert loss.total.isfinite()
     loss.total.backward()
     assert estimate.grad is not None
@@ -78,9 +80,9 @@ def gradient(config, bins, sigma=AT_MAX):
 
 
 def test_bins_above_the_bandwidth_give_no_gradient():
-    given = gradient(TINY_MODEL, bins=40)
+    given = gradient(bins=40)
     assert not given[:, 40:].any()
-    assert given[:, :40, SETTLING_FRAMES:].all()
+    assert given[:, :40].all()
 
 
 def test_a_narrow_example_counts_as_much_as_a_wide_one():
@@ -96,17 +98,11 @@ def test_a_narrow_example_counts_as_much_as_a_wide_one():
 
 
 def test_an_example_of_unknown_vocals_counts_for_nothing():
-    assert not gradient(TINY_MODEL, bins=0).any()
+    assert not gradient(bins=0).any()
 
 
-def test_settling_frames_give_no_gradient_to_a_causal_network():
-    given = gradient(TINY_MODEL, bins=128)
-    assert not given[..., :SETTLING_FRAMES].any()
-    assert given[..., SETTLING_FRAMES:].all()
-
-
-def test_a_window_learns_from_its_first_frame():
-    assert gradient(WINDOW, bins=128).all()
+def test_every_frame_counts_from_the_first_on_where_nothing_was_heard_before():
+    assert gradient(bins=128).all()
 
 
 @pytest.mark.parametrize("silent", ["target", "mixture and target", "all"])

@@ -341,7 +341,7 @@ def test_a_cache_without_validation_songs_is_enough(train, cache, tmp_path, capl
         (("--sigma-max", 0.01), "sigma_min < sigma_max is needed"),
         (("--temperature", -1), "temperature must be 0 or above, got -1.0"),
         (("--finetune-sampler", 0), "--finetune-sampler must be at least 1, got 0"),
-        (("--segment-frames", 20), "--segment-frames must be more than 20"),
+        (("--segment-frames", 0), "segment_frames must be at least 1, got 0"),
         (("--overfit", 0), "--overfit must be at least 1, got 0"),
         (("--save-minutes", 0), "save_minutes must be more than 0"),
         (("--start-from", "nowhere"), "nowhere is not a checkpoint"),

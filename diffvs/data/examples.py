@@ -14,6 +14,7 @@ import numpy as np
 from diffvs.data.audio import SAMPLE_RATE, Audio
 from diffvs.data.augment import BANK, TAIL, FilterBank, Rng, compress, db, place, resample_to, rms, soft_clip
 from diffvs.data.cache import Cache, Entry
+from diffvs.data.chops import chop
 from diffvs.data.library import Library
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Recipe:
 
     samples: int = 131_072
     real_share: float = 0.35  # whole songs, among the examples with vocals
-    vocal_free_share: float = 0.25
+    vocal_free_share: float = 0.33
     accompaniment_free_share: float = 0.05
     voice_weights: tuple[tuple[str, float], ...] = (
         ("eif", 0.45),
@@ -42,7 +43,7 @@ class Recipe:
     )
     music_weights: tuple[tuple[str, float], ...] = (
         ("corpus", 0.8),
-        ("eif", 0.15),
+        ("eif", 0.3),
         ("musdb", 1.0),
         ("moises", 1.0),
         ("accompaniment", 1.0),
@@ -57,6 +58,7 @@ class Recipe:
     music_db: tuple[float, float] = (-20.0, 5.0)
     speed: tuple[float, float] = (0.84, 1.19)
     voice_speed: float = 0.7
+    chop: float = 0.3
     music_speed: float = 0.3
     reverb: float = 0.4
     reverb_db: tuple[float, float] = (-18.0, -3.0)  # wet against dry
@@ -67,6 +69,7 @@ class Recipe:
     clip: float = 0.3
     compress: float = 0.25
     music_equaliser: float = 0.4
+    song_equaliser: float = 0.4  # the same for vocals and accompaniment of a whole song
     swap_channels: float = 0.5
     flip_polarity: float = 0.5
     any_level: float = 0.2  # peak anywhere in any_level_db, otherwise level_db is added
@@ -151,6 +154,9 @@ class ExampleMaker:
         recipe, filters = self.recipe, self.filters
         entry = self.library.voice(rng, self.recipe.variant_share)
         vocals, speed = self._read(rng, entry, recipe.voice_speed, TAIL)
+        if rng.random() < recipe.chop:
+            vocals, slowest = chop(rng, vocals)
+            speed *= slowest
         response = np.ones((2, 1), dtype=np.complex64)
         if rng.random() < recipe.equaliser:
             response = response * filters.equaliser(rng, recipe.equaliser_db)
@@ -203,19 +209,24 @@ class ExampleMaker:
         return self._to_level(music, float(rng.normal(*recipe.music_db)))
 
     def _song(self, rng: Rng) -> tuple[Audio, Audio, float]:
-        """The same moment of all stems of a song at their own levels, but the vocals a little louder."""
+        """The same moment of all stems of a song at their own levels, but the vocals a little louder, all
+        equalised alike."""
         recipe = self.recipe
         leader, stems = self.library.song(rng)
         start, speed = self.library.start(rng, leader), self._speed(rng, recipe.music_speed)
-        read = round(recipe.samples * speed)
+        read, first = round((TAIL + recipe.samples) * speed), start - round(TAIL * speed)
         parts = {"vocals": np.zeros((2, read), np.float32), "accompaniment": np.zeros((2, read), np.float32)}
         for entry in stems:
-            parts[entry.role] += self.library.cache.read("train", entry, start, read)
+            parts[entry.role] += self.library.cache.read("train", entry, first, read)
+        pair = [resample_to(part, TAIL + recipe.samples) for part in parts.values()]
+        if rng.random() < recipe.song_equaliser:
+            response = self.filters.equaliser(rng, recipe.equaliser_db)
+            pair = [self.filters.apply(part, response) for part in pair]
+        vocals, accompaniment = (part[:, TAIL:] for part in pair)
         estimated = leader.kind == "estimated"
         louder = db(rng.uniform(*(recipe.raise_estimated_db if estimated else recipe.raise_vocals_db)))
         limit = min(entry.bandwidth_hz for entry in stems if entry.role == "vocals")
-        vocals = resample_to(parts["vocals"], recipe.samples) * louder
-        return vocals, resample_to(parts["accompaniment"], recipe.samples), min(FULL_BAND, limit * speed)
+        return vocals * louder, accompaniment, min(FULL_BAND, limit * speed)
 
     def _level(self, rng: Rng, vocals: Audio, accompaniment: Audio) -> tuple[Audio, Audio]:
         """Polarity of the vocals, channels and overall level of both; the mixture peaks at 1 at most."""

@@ -51,25 +51,29 @@ class Library:
             _shares(self._music, music_weights),
         )
         self._drums = [entry for entry in recorded if entry.kind in STEMMED and entry.stem == "drums"]
-        self.songs = self._find_songs(entries)
+        self.songs = self._find_songs(entries, voice_weights)
+        self._leaders = _by_kind([leader for leader, _ in self.songs.values()], voice_weights)
+        self._leader_kinds = _shares(self._leaders, voice_weights)
 
     @staticmethod
     def _key(entry: Entry) -> tuple[str, str]:
         return entry.kind, entry.name
 
-    def _find_songs(self, entries: list[Entry]) -> list[tuple[Entry, list[Entry]]]:
+    def _find_songs(
+        self, entries: list[Entry], weights: dict[str, float]
+    ) -> dict[tuple[str, str], tuple[Entry, list[Entry]]]:
         """(a vocals stem, all stems) of each song that has vocals and accompaniment; once per vocals stem."""
         songs = defaultdict(list)
         for entry in entries:
-            if entry.variant == 0:
+            if entry.variant == 0 and weights.get(entry.kind, 0) > 0:
                 songs[entry.kind, entry.song].append(entry)
-        return [
-            (leader, stems)
+        return {
+            self._key(leader): (leader, stems)
             for stems in songs.values()
             if {entry.role for entry in stems} == {"vocals", "accompaniment"}
             for leader in stems
             if leader.role == "vocals"
-        ]
+        }
 
     def voice(self, rng: Rng, variant_share: float) -> Entry:
         """A vocals stem: a kind by its weight, recording or processed copy, then by how much it sings."""
@@ -91,8 +95,8 @@ class Library:
         return [self._weighted(rng, self._drums)] if self._drums else []
 
     def song(self, rng: Rng) -> tuple[Entry, list[Entry]]:
-        """A vocals stem and all stems of its song."""
-        return self.songs[int(rng.integers(len(self.songs)))]
+        """A vocals stem and all stems of its song: a kind by its weight, then by how much the stem sings."""
+        return self.songs[self._key(self._weighted(rng, self._leaders[_pick(rng, *self._leader_kinds)]))]
 
     def start(self, rng: Rng, entry: Entry) -> int:
         """A random sample at which to start a crop; negative where the recording is shorter than the crop."""

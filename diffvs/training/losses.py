@@ -17,7 +17,6 @@ from diffvs.edm import loss_weight
 from diffvs.spectrum import expand
 
 QUIET_LOUDNESS = 1e-5  # root mean square of an expanded image that is as good as silent
-SETTLING_FRAMES = 20  # at the start of an excerpt, where the causal context is still empty
 
 
 class Losses(NamedTuple):
@@ -43,12 +42,9 @@ def training_loss(
     loss depends on that example alone, so a batch may be split over processes. An example with loss_bins 0
     counts for nothing.
     """
-    settling = SETTLING_FRAMES if config.causal else 0
     bins = torch.arange(target.shape[2], device=target.device)
     known = (bins < loss_bins[:, None])[:, None, :, None]
-    estimate, target, mixture = (
-        torch.where(known, image, 0.0)[..., settling:] for image in (estimate, target, mixture)
-    )
+    estimate, target, mixture = (torch.where(known, image, 0.0) for image in (estimate, target, mixture))
     share = loss_bins.clamp(min=1) / target.shape[2]
 
     squared = (estimate - target).square().mean((1, 2, 3)) / share

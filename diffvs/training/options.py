@@ -13,7 +13,6 @@ import torch
 from diffvs.checkpoint import CONFIG, WEIGHTS, config_from_json, load
 from diffvs.config import EdmConfig, ModelConfig
 from diffvs.presets import PRESETS
-from diffvs.training.losses import SETTLING_FRAMES
 from diffvs.training.objective import SamplerGradient
 from diffvs.training.run import Rhythm
 from diffvs.training.state import STATE
@@ -219,10 +218,6 @@ def model_config(arguments: argparse.Namespace) -> ModelConfig:
     if arguments.finetune_sampler is not None:
         edm["steps"] = arguments.finetune_sampler
     frames = model.segment_frames if arguments.segment_frames is None else arguments.segment_frames
-    if frames <= SETTLING_FRAMES:
-        raise ValueError(
-            f"--segment-frames must be more than {SETTLING_FRAMES}, which the loss leaves out, got {frames}"
-        )
     return dataclasses.replace(model, edm=dataclasses.replace(model.edm, **edm), segment_frames=frames)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from diffvs.data.loader import Batch
 from diffvs.edm import Denoiser
 from diffvs.spectrum import expand
-from diffvs.training.losses import SETTLING_FRAMES
 from diffvs.training.objective import Objective
 from diffvs.training.validation import Score
 
@@ -47,7 +46,7 @@ class BatchValidator:
 @torch.no_grad()
 def _energies(denoiser: Denoiser, batch: Batch, steps: int) -> Tensor:
     """Energy of vocals, accompaniment and error, (3,), where the loss looks as well: not above the known
-    band, not in the settling frames. Analysis keeps energy, so these are the energies of the waveforms."""
+    band. Analysis keeps energy, so these are the energies of the waveforms."""
     config, device = denoiser.config, next(denoiser.parameters()).device
     objective = Objective(denoiser, expanded_weight=0.0)
     condition, target = objective.images(batch.mixture.to(device), batch.vocals.to(device))
@@ -55,10 +54,8 @@ def _energies(denoiser: Denoiser, batch: Batch, steps: int) -> Tensor:
     estimate = objective.sample(noise, condition, steps)
     bins = batch.loss_bins(config.spectrum.n_fft, config.spectrum.bins).to(device)
     known = (torch.arange(target.shape[2], device=device) < bins[:, None])[:, None, :, None]
-    settling = SETTLING_FRAMES if denoiser.causal else 0
     vocals, mixture, estimate = (
-        (expand(image, config.spectrum) * known)[..., settling:]
-        for image in (target, objective.late(condition), estimate)
+        expand(image, config.spectrum) * known for image in (target, objective.late(condition), estimate)
     )
     parts = (vocals, mixture - vocals, estimate - vocals)
     return torch.stack([part.double().square().sum() for part in parts]).cpu()
