@@ -37,9 +37,9 @@ def average(folders: Sequence[Path], out: Path) -> None:
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m diffvs.average",
-        description="Averages the weights of checkpoints that come from one another, such as those that a run "
-        "started from and those that it ended with: often better than each. One that is named twice counts "
-        "twice. Measure what comes out: python -m diffvs.evaluate.",
+        description="Averages the weights of checkpoints that come from one another, such as those that a "
+        "run started from and those that it ended with: often better than each. One that is named twice "
+        "counts twice. Measure what comes out: python -m diffvs.evaluate.",
     )
     result.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
     result.add_argument("--out", type=Path, required=True, metavar="CHECKPOINT", help="folder to write")

@@ -28,7 +28,7 @@ class Recipe:
 
     samples: int = 131_072
     real_share: float = 0.35  # whole songs, among the examples with vocals
-    vocal_free_share: float = 0.33
+    vocal_free_share: float = 0.25
     accompaniment_free_share: float = 0.05
     voice_weights: tuple[tuple[str, float], ...] = (
         ("eif", 0.45),
@@ -43,7 +43,7 @@ class Recipe:
     )
     music_weights: tuple[tuple[str, float], ...] = (
         ("corpus", 0.8),
-        ("eif", 0.3),
+        ("eif", 0.15),
         ("musdb", 1.0),
         ("moises", 1.0),
         ("accompaniment", 1.0),
@@ -58,7 +58,7 @@ class Recipe:
     music_db: tuple[float, float] = (-20.0, 5.0)
     speed: tuple[float, float] = (0.84, 1.19)
     voice_speed: float = 0.7
-    chop: float = 0.3
+    chop: float = 0.4
     music_speed: float = 0.3
     reverb: float = 0.4
     reverb_db: tuple[float, float] = (-18.0, -3.0)  # wet against dry
