@@ -92,9 +92,11 @@ def test_a_short_synthesis_is_the_whole_song_and_early() -> None:
 @pytest.mark.parametrize("lookahead", [0, 2])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_a_pyramid_streams_the_whole_song(lookahead: int, steps: int) -> None:
-    config = changed("tiny-pyramid", lookahead_frames=lookahead)
-    followed = dataclasses.replace(config, spectrum=dataclasses.replace(config.spectrum, level_seconds=0.02))
-    denoiser, path = exported(followed)
+    # ONNX Runtime's blocks depend on the size: of fewer than 65 frequencies it sums the 180 products of the
+    # first layer in another order frame by frame than of several frames at once. The bundled model has 512.
+    config = changed("tiny-pyramid", lookahead_frames=lookahead, bins=256)
+    spectrum = dataclasses.replace(config.spectrum, n_fft=1_024, bins=512, level_seconds=0.02)
+    denoiser, path = exported(dataclasses.replace(config, spectrum=spectrum))
     mixture = noise(60 * HOP)
     stream = separator(path, steps)
     estimate, reference = streamed(stream, mixture, [3, 1, 8]), whole_song(denoiser, mixture, steps)

@@ -28,10 +28,10 @@ def batch(number, examples=4, model=TINY):
     )
 
 
-def broken(number, sample=-7):
+def broken(number):
     """A batch whose third example is not a number at one sample."""
     whole = batch(number)
-    whole.mixture[2, 0, sample] = float("nan")
+    whole.mixture[2, 0, -7] = float("nan")
     return whole
 
 
