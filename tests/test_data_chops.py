@@ -41,6 +41,13 @@ def test_what_is_held_lasts_and_keeps_its_pitch():
     assert levels.min() > 0.1 * levels.max()
 
 
+def test_what_is_held_is_one_moment_and_not_what_follows():
+    rising = glide(voice(1.0), 0.5, 2.0)
+    held = hold(np.random.default_rng(0), rising, SAMPLE_RATE)
+    part = SAMPLE_RATE // 4
+    assert frequency(held[:, :part]) == pytest.approx(frequency(held[:, -part:]), rel=0.15)
+
+
 def test_a_bar_is_repeated():
     chopped, _ = chop(np.random.default_rng(1), voice())
     block = SAMPLE_RATE // 100
