@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import callback, engine, machine, model, peer, report
+from bench import callback, engine, machine, model, peer, presets, report
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "SECONDS", 0.01)
     monkeypatch.setattr(model, "ROUNDS", 1)
     monkeypatch.setattr(model, "BLOCK_HOPS", (1,))
+    monkeypatch.setattr(presets, "ON", {"cpu": ("tiny",)})
     monkeypatch.setattr(peer, "NEEDED", ("no such package",))
 
 
