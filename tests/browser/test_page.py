@@ -286,7 +286,8 @@ def test_keys_alone_are_enough(desk: Desk):
     view.keyboard.down("Space")
     until(view, lambda: desk.controls["mute"])
     view.keyboard.up("Space")
-    until(view, lambda: not desk.controls["mute"])
+    becomes(view, "document.querySelector('#spoken').textContent == 'Vocals back'")
+    assert not desk.controls["mute"]
     view.get_by_role("button", name="Bypass").focus()
     view.keyboard.press("Enter")
     until(view, lambda: desk.controls["bypass"])
