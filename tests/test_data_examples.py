@@ -34,6 +34,7 @@ PLAIN = Recipe(
     second_voice=0,
     more_drums=0,
     second_music=0,
+    chopped_music=0,
     voice_db=(-20, 0),
     music_db=(-26, 0),
     voice_speed=0,
@@ -174,6 +175,15 @@ def test_drums_and_other_music_are_laid_over_music(tmp_path):
     cache.add("train", drums, tone(7))
     assert tones_of_music(cache, changed(more_drums=1)) == {(2, 7), (6, 7)}
     assert (2, 6) in tones_of_music(cache, changed(second_music=1))
+
+
+def test_chopped_music_is_laid_over_music_that_is_not(cache, monkeypatch):
+    def chop(rng, samples):
+        return tone(7).T[:, : samples.shape[1]], 1.0
+
+    monkeypatch.setattr("diffvs.data.examples.chop", chop)
+    assert tones_of_music(cache, PLAIN) == {(2,)}
+    assert tones_of_music(cache, changed(chopped_music=1)) == {(2, 7)}
 
 
 def test_polarity_and_channels(cache):

@@ -54,11 +54,12 @@ class Recipe:
     second_voice: float = 0.15
     more_drums: float = 0.15  # the drums of a song with stems over other music
     second_music: float = 0.1
+    chopped_music: float = 0.15  # a second piece, chopped: not all that is chopped is a voice
     voice_db: tuple[float, float] = (-20.0, 4.0)  # mean and deviation of the RMS level
     music_db: tuple[float, float] = (-20.0, 5.0)
     speed: tuple[float, float] = (0.84, 1.19)
     voice_speed: float = 0.7
-    chop: float = 0.4
+    chop: float = 0.3
     music_speed: float = 0.3
     reverb: float = 0.4
     reverb_db: tuple[float, float] = (-18.0, -3.0)  # wet against dry
@@ -193,17 +194,20 @@ class ExampleMaker:
         recipe = self.recipe
         music = np.zeros((2, recipe.samples), dtype=np.float32)
         before = TAIL if rng.random() < recipe.music_equaliser else 0
-        stems = self.library.music(rng)
+        stems, chopped = self.library.music(rng), list[Entry]()
         more = rng.random()
         if more < recipe.more_drums:
             stems = stems + self.library.drums(rng)
         elif more < recipe.more_drums + recipe.second_music:
             stems = stems + self.library.music(rng)
-        for entry in stems:
-            crop, _ = self._read(rng, entry, recipe.music_speed, before)
+        elif more < recipe.more_drums + recipe.second_music + recipe.chopped_music:
+            chopped = self.library.music(rng)
+        crops = [self._read(rng, entry, recipe.music_speed, before)[0] for entry in stems]
+        crops += [chop(rng, self._read(rng, entry, recipe.music_speed, before)[0])[0] for entry in chopped]
+        for crop in crops:
             if before:
                 crop = self.filters.apply(crop, self.filters.equaliser(rng, recipe.equaliser_db))[:, before:]
-            music += crop if len(stems) == 1 else self._to_level(crop, float(rng.uniform(-6, 0)))
+            music += crop if len(crops) == 1 else self._to_level(crop, float(rng.uniform(-6, 0)))
         if rng.random() < recipe.compress / 2:
             music = compress(music, float(rng.uniform(1.5, 4)))
         return self._to_level(music, float(rng.normal(*recipe.music_db)))
