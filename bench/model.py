@@ -35,6 +35,26 @@ One evaluation is {macs:.1f} million multiply-accumulates per frame; *of the lim
 product on one thread ({limit:.0f} GFLOP/s, {size} x {size})."""
 HEADER = ["steps, hops", "median ms", "p99 ms", "of", "real time", "own", "of the limit", "2 threads"]
 
+# On Linux ru_maxrss begins with the peak of the process that started this one; VmHWM is its own.
+START = """\
+import resource, sys
+from pathlib import Path
+import numpy as np
+import stream.live
+from stream.engine import Engine
+from stream.separation.load import load_separator
+
+separator, _ = load_separator({path!r})
+engine = Engine(separator)
+engine.prepare(separator.hop_length)
+separator.process(np.zeros((engine.block_size, 2), np.float32))
+if sys.platform == "darwin":
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+else:
+    status = Path("/proc/self/status").read_text().split()
+    print(int(status[status.index("VmHWM:") + 1]) / 2**10)
+"""
+
 
 class Timing(NamedTuple):
     """Of a separator's blocks."""
@@ -143,22 +163,15 @@ def latency(path: Path) -> str:
 
 
 def start(path: Path) -> str:
-    """Seconds from the start of the process to the first vocals, and what it then holds in memory."""
-    program = (
-        "import resource, sys, numpy as np, stream.live\n"
-        "from stream.engine import Engine\nfrom stream.separation.load import load_separator\n"
-        f"separator, _ = load_separator({str(path)!r})\n"
-        "engine = Engine(separator); engine.prepare(separator.hop_length)\n"
-        "block = np.zeros((engine.block_size, 2), np.float32); separator.process(block)\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print(peak / (2**20 if sys.platform == 'darwin' else 2**10))"
-    )
+    """Seconds from the start of the process to the first vocals, and what it held in memory at most."""
     if sys.platform == "win32":  # it has no resource module
         return ""
     began_s = time.perf_counter()
-    megabytes = float(_run(program, {}))
+    megabytes = float(_run(START.format(path=str(path)), {}))
     seconds = time.perf_counter() - began_s
-    return f"From starting the process to the first vocals: {seconds:.1f} s; memory then: {megabytes:.0f} MB."
+    return (
+        f"From starting the process to the first vocals: {seconds:.1f} s; memory by then: {megabytes:.0f} MB."
+    )
 
 
 def _run(program: str, variables: dict[str, str]) -> str:

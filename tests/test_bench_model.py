@@ -49,6 +49,20 @@ def test_the_quickest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row.split("|")[2].strip() == "10.00"
 
 
+def test_a_gpu_adds_rows_on_one_thread_without_the_processors_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(path: Path, provider: str, steps: int, hops: int, threads: int) -> model.Timing:
+        assert provider == "cpu" or threads == 1
+        return model.Timing(np.full(5, 0.001 if provider == "cuda" else 0.01), 0.0001, 1.0)
+
+    monkeypatch.setattr(model, "timed", timed)
+    rows = [line.split("|")[1:-1] for line in model.measure(tiny()[1]).splitlines() if " on cuda |" in line]
+    assert [row[0].strip() for row in rows] == [
+        f"{steps}, {hops} on cuda" for steps in (1, 2, 3) for hops in (1, 2, 4, 8)
+    ]
+    assert {row[1].strip() for row in rows} == {"1.00"}
+    assert {row[6].strip() + row[7].strip() for row in rows} == {""}
+
+
 def test_without_a_model_it_says_so(tmp_path: Path) -> None:
     assert model.NO_MODEL in model.measure(tmp_path / "none.onnx")
 
