@@ -25,9 +25,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_step_and_block_is_measured() -> None:
     text = model.measure(tiny()[1])
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
-    assert [row for row in rows if ", " in row and row[0].isdigit()] == [
-        f"{steps}, {hops}" for steps in (1, 2, 3) for hops in (1, 2, 4, 8)
-    ]
+    on_the_processor = [row for row in rows if ", " in row and row[0].isdigit() and " on " not in row]
+    assert on_the_processor == [f"{steps}, {hops}" for steps in (1, 2, 3) for hops in (1, 2, 4, 8)]
     assert "first vocals: " in text
     assert "| 128 | " in text  # the latency at blocks of one hop
 
@@ -75,7 +74,7 @@ def test_the_networks_work_is_counted() -> None:
 
 
 def test_presets_of_both_kinds_are_measured_where_their_provider_is() -> None:
-    text = presets.measure({"cpu": ("tiny", "tiny-window"), "coreml": ("tiny",)})
+    text = presets.measure({"cpu": ("tiny", "tiny-window"), "nowhere": ("tiny",)})
     cells = [line.split("|") for line in text.splitlines() if " on " in line and line.startswith("|")]
     measured = [(preset.strip(), int(steps)) for _, preset, steps, *_ in cells]
     most = PRESETS["tiny-window"].edm.steps

@@ -63,9 +63,7 @@ def test_training_runs(tmp_path) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("PyTorch finds no CUDA device")
+    cache, run = training_cache(tmp_path / "cache"), tmp_path / "run"
     options = ["--device", "cuda", "--preset", "tiny", "--steps", "2", "--batch-size", "2"]
-    assert (
-        main(["--data", str(training_cache(tmp_path / "cache")), "--out", str(tmp_path / "run"), *options])
-        == 0
-    )
-    assert checkpoint.load(tmp_path / "run")[1]["step"] == 2
+    assert main(["--data", str(cache), "--out", str(run), *options]) == 0
+    assert checkpoint.load(run)[1]["step"] == 2
